@@ -1,0 +1,1 @@
+//! Vireo's platform boundary on macos.

@@ -1,0 +1,11 @@
+//! The deterministic core of Vireo: wire protocol, keyspace, commands and engine.
+//!
+//! Nothing here knows a socket, a thread, a file, a clock or the environment: time, randomness and what
+//! the outside answers are arguments. Without the `alloc` feature the crate is the codec and the number
+//! formats alone.
+#![no_std]
+
+#[cfg(feature = "alloc")]
+extern crate alloc;
+#[cfg(test)]
+extern crate std;
