@@ -9,3 +9,8 @@
 extern crate alloc;
 #[cfg(test)]
 extern crate std;
+
+pub mod glob;
+pub mod num;
+pub mod platform;
+pub mod resp;

@@ -1,0 +1,206 @@
+//! TCP and unix sockets: non-blocking, close-on-exec, one system call for each read and write.
+
+use std::io::IoSlice;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6, ToSocketAddrs};
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::time::Duration;
+
+use rustix::fs::{FileType, Mode};
+use rustix::io::Errno;
+use rustix::net::{
+    AddressFamily, SendFlags, SocketAddrAny, SocketAddrUnix, SocketFlags, SocketType, acceptfrom_with, bind,
+    getsockname, listen, send, socket_with, sockopt,
+};
+use vireo_core::platform::{Addr, IoError, ListenOptions, Net};
+
+use crate::error::{io_error, std_error};
+
+/// Buffers of one vectored write.
+const PIECES_MAX: usize = 64;
+/// Flags of every socket.
+const FLAGS: SocketFlags = SocketFlags::NONBLOCK.union(SocketFlags::CLOEXEC);
+
+/// Linux sockets.
+#[derive(Clone, Copy, Debug)]
+pub struct LinuxNet;
+
+fn from_any(addr: SocketAddrAny) -> Addr {
+    if let Ok(v4) = SocketAddrV4::try_from(addr.clone()) {
+        return Addr::V4(v4.ip().octets(), v4.port());
+    }
+    if let Ok(v6) = SocketAddrV6::try_from(addr.clone()) {
+        return Addr::V6(v6.ip().octets(), v6.port());
+    }
+    let unix = SocketAddrUnix::try_from(addr).ok();
+    let path = unix.as_ref().and_then(SocketAddrUnix::path_bytes).unwrap_or(b"");
+    Addr::unix(&String::from_utf8_lossy(path))
+}
+
+impl Net for LinuxNet {
+    type Socket = OwnedFd;
+
+    fn listen(addr: &Addr, options: ListenOptions) -> Result<OwnedFd, IoError> {
+        let (family, v6) = match addr {
+            Addr::V4(..) => (AddressFamily::INET, false),
+            Addr::V6(..) => (AddressFamily::INET6, true),
+            Addr::Unix(_) => return Err(io_error(Errno::AFNOSUPPORT)),
+        };
+        let open = || -> Result<OwnedFd, Errno> {
+            let socket = socket_with(family, SocketType::STREAM, FLAGS, None)?;
+            if v6 {
+                sockopt::set_ipv6_v6only(&socket, true)?;
+            }
+            sockopt::set_socket_reuseaddr(&socket, true)?;
+            if options.reuse_port {
+                sockopt::set_socket_reuseport(&socket, true)?;
+            }
+            match addr {
+                Addr::V4(ip, port) => bind(&socket, &SocketAddrV4::new(Ipv4Addr::from(*ip), *port))?,
+                Addr::V6(ip, port) => bind(&socket, &SocketAddrV6::new(Ipv6Addr::from(*ip), *port, 0, 0))?,
+                Addr::Unix(_) => return Err(Errno::AFNOSUPPORT),
+            }
+            listen(&socket, i32::try_from(options.backlog).unwrap_or(i32::MAX))?;
+            Ok(socket)
+        };
+        open().map_err(io_error)
+    }
+
+    fn listen_unix(path: &str, permissions: u32, backlog: u32) -> Result<OwnedFd, IoError> {
+        let open = || -> Result<OwnedFd, Errno> {
+            // Only a socket is replaced; a file that happens to have this name stays.
+            if let Ok(stat) = rustix::fs::stat(path)
+                && FileType::from_raw_mode(stat.st_mode) == FileType::Socket
+            {
+                rustix::fs::unlink(path)?;
+            }
+            let socket = socket_with(AddressFamily::UNIX, SocketType::STREAM, FLAGS, None)?;
+            bind(&socket, &SocketAddrUnix::new(path)?)?;
+            if permissions != 0 {
+                rustix::fs::chmod(path, Mode::from_raw_mode(permissions))?;
+            }
+            listen(&socket, i32::try_from(backlog).unwrap_or(i32::MAX))?;
+            Ok(socket)
+        };
+        open().map_err(io_error)
+    }
+
+    fn accept(listener: &OwnedFd) -> Result<(OwnedFd, Addr), IoError> {
+        let (socket, addr) = acceptfrom_with(listener, FLAGS).map_err(io_error)?;
+        Ok((socket, addr.map_or_else(|| Addr::unix(""), from_any)))
+    }
+
+    #[inline]
+    fn read(socket: &OwnedFd, into: &mut [u8]) -> Result<usize, IoError> {
+        rustix::io::read(socket, into).map_err(io_error)
+    }
+
+    #[inline]
+    fn write(socket: &OwnedFd, bytes: &[u8]) -> Result<usize, IoError> {
+        send(socket, bytes, SendFlags::NOSIGNAL).map_err(io_error)
+    }
+
+    fn write_vectored(socket: &OwnedFd, pieces: &[&[u8]]) -> Result<usize, IoError> {
+        let mut slices = [IoSlice::new(&[]); PIECES_MAX];
+        let count = pieces.len().min(PIECES_MAX);
+        for (slice, piece) in slices.iter_mut().zip(pieces) {
+            *slice = IoSlice::new(piece);
+        }
+        rustix::io::writev(socket, &slices[..count]).map_err(io_error)
+    }
+
+    fn set_nodelay(socket: &OwnedFd) -> Result<(), IoError> {
+        sockopt::set_tcp_nodelay(socket, true).map_err(io_error)
+    }
+
+    //= valkey 9.1 tcp-keepalive: the first probe after the interval, three more a third of it apart
+    fn set_keepalive(socket: &OwnedFd, seconds: u32) -> Result<(), IoError> {
+        let set = || -> Result<(), Errno> {
+            sockopt::set_socket_keepalive(socket, seconds > 0)?;
+            if seconds > 0 {
+                sockopt::set_tcp_keepidle(socket, Duration::from_secs(seconds.into()))?;
+                sockopt::set_tcp_keepintvl(socket, Duration::from_secs((seconds / 3).max(1).into()))?;
+                sockopt::set_tcp_keepcnt(socket, 3)?;
+            }
+            Ok(())
+        };
+        set().map_err(io_error)
+    }
+
+    fn local_addr(socket: &OwnedFd) -> Result<Addr, IoError> {
+        getsockname(socket).map(from_any).map_err(io_error)
+    }
+
+    fn number(socket: &OwnedFd) -> i32 {
+        socket.as_raw_fd()
+    }
+
+    fn resolve(host: &str, port: u16, each: &mut dyn FnMut(Addr)) -> Result<(), IoError> {
+        for addr in (host, port).to_socket_addrs().map_err(|error| std_error(&error))? {
+            each(match addr {
+                SocketAddr::V4(v4) => Addr::V4(v4.ip().octets(), v4.port()),
+                SocketAddr::V6(v6) => Addr::V6(v6.ip().octets(), v6.port()),
+            });
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read, Write};
+
+    use vireo_core::platform::{Addr, IoErrorKind, ListenOptions, Net};
+
+    use super::LinuxNet;
+
+    #[test]
+    fn tcp_accept_read_write() {
+        let options = ListenOptions { backlog: 16, reuse_port: false };
+        let listener = LinuxNet::listen(&Addr::V4([127, 0, 0, 1], 0), options).unwrap();
+        assert_eq!(LinuxNet::accept(&listener).unwrap_err().kind, IoErrorKind::WouldBlock);
+        let port = LinuxNet::local_addr(&listener).unwrap().port();
+        let mut client = std::net::TcpStream::connect(("127.0.0.1", port)).unwrap();
+        let (socket, peer) = LinuxNet::accept(&listener).unwrap();
+        assert!(peer.is_loopback());
+        assert_eq!(peer.to_string(), client.local_addr().unwrap().to_string());
+        LinuxNet::set_nodelay(&socket).unwrap();
+        LinuxNet::set_keepalive(&socket, 300).unwrap();
+        assert_eq!(LinuxNet::read(&socket, &mut [0; 4]).unwrap_err().kind, IoErrorKind::WouldBlock);
+        assert_eq!(LinuxNet::write_vectored(&socket, &[b"ab", b"", b"cd"]).unwrap(), 4);
+        let mut got = [0; 4];
+        client.read_exact(&mut got).unwrap();
+        assert_eq!(&got, b"abcd");
+        client.write_all(b"xy").unwrap();
+        client.shutdown(std::net::Shutdown::Write).unwrap();
+        let (mut into, mut seen) = ([0; 8], 0);
+        while seen < 2 {
+            match LinuxNet::read(&socket, &mut into[seen..]) {
+                Ok(count) => seen += count,
+                Err(error) => assert_eq!(error.kind, IoErrorKind::WouldBlock),
+            }
+        }
+        assert_eq!(LinuxNet::read(&socket, &mut into).unwrap(), 0);
+        assert_eq!(LinuxNet::write(&socket, b"late").unwrap(), 4);
+        let busy = LinuxNet::listen(&Addr::V4([127, 0, 0, 1], port), options).unwrap_err();
+        assert_eq!(busy.kind, IoErrorKind::AddrInUse);
+        assert_eq!(busy.to_string(), "Address already in use");
+    }
+
+    #[test]
+    fn unix_sockets() {
+        let path = std::env::temp_dir().join(std::format!("vireo-net-{}.sock", std::process::id()));
+        let path = path.to_str().unwrap();
+        drop(LinuxNet::listen_unix(path, 0o700, 16).unwrap());
+        let listener = LinuxNet::listen_unix(path, 0o700, 16).unwrap();
+        let mut client = std::os::unix::net::UnixStream::connect(path).unwrap();
+        let (socket, peer) = LinuxNet::accept(&listener).unwrap();
+        assert_eq!(peer.to_string(), ":0");
+        assert_eq!(LinuxNet::local_addr(&socket).unwrap().to_string(), std::format!("{path}:0"));
+        client.write_all(b"x").unwrap();
+        drop(client);
+        let mut into = [0; 2];
+        assert_eq!(LinuxNet::read(&socket, &mut into).unwrap(), 1);
+        assert_eq!(LinuxNet::write(&socket, b"late").unwrap_err().kind, IoErrorKind::Closed);
+        std::fs::remove_file(path).unwrap();
+    }
+}

@@ -1,0 +1,14 @@
+//! The wire: request decoder and reply encoder for RESP2, RESP3 and inline commands.
+//!
+//! Knows nothing of sockets, commands or keys, and builds without `alloc`: the caller owns every buffer.
+
+#![deny(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
+
+mod decode;
+mod inline;
+mod reply;
+mod sink;
+
+pub use self::decode::{ArgSink, Decoded, Decoder, Full, Limits, ProtocolError, Span};
+pub use self::reply::{Proto, Reply};
+pub use self::sink::Sink;

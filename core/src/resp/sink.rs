@@ -1,0 +1,37 @@
+//! Where encoded bytes go.
+
+/// Takes encoded bytes.
+pub trait Sink {
+    /// Appends bytes.
+    fn put(&mut self, bytes: &[u8]);
+
+    /// Appends `$<len>\r\n<bytes>\r\n` with as few copies as the sink can.
+    fn put_framed(&mut self, head: &[u8], bytes: &[u8]) {
+        self.put(head);
+        self.put(bytes);
+        self.put(b"\r\n");
+    }
+}
+
+#[cfg(feature = "alloc")]
+impl Sink for alloc::vec::Vec<u8> {
+    #[inline]
+    fn put(&mut self, bytes: &[u8]) {
+        self.extend_from_slice(bytes);
+    }
+
+    #[inline]
+    fn put_framed(&mut self, head: &[u8], bytes: &[u8]) {
+        self.reserve(head.len().saturating_add(bytes.len()).saturating_add(2));
+        self.extend_from_slice(head);
+        self.extend_from_slice(bytes);
+        self.extend_from_slice(b"\r\n");
+    }
+}
+
+/// A sink of fixed size; what does not fit is dropped and remembered as an overflow.
+impl<const N: usize> Sink for (heapless::Vec<u8, N>, bool) {
+    fn put(&mut self, bytes: &[u8]) {
+        self.1 |= self.0.extend_from_slice(bytes).is_err();
+    }
+}
