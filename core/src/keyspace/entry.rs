@@ -1,0 +1,451 @@
+//! An entry: key, expiry and value of one key, in one allocation where the value is small.
+//!
+//! ```text
+//! byte 0      1..4     4             then                                      then    then
+//! ┌─────────┬────────┬────────────┬──────────────┬──────────────────────────┬───────┬─────────────┐
+//! │E|enc|kind│ access │ key length │ expire (8)   │ value: length, int or ptr │ key  │ value bytes │
+//! └─────────┴────────┴────────────┴──────────────┴──────────────────────────┴───────┴─────────────┘
+//!  E: has an expiry     1 or 5      only if E       1 or 5 / 8 / 8                    if inline
+//! ```
+//! A length is one byte below 255, else 255 and four bytes. A 16-byte key with a 16-byte value takes 38 bytes.
+//! Values above [`INLINE_LEN_MAX`] hang off a pointer and are reference-counted ([`SharedBytes`]), so that a
+//! reply can hold one while the entry is overwritten or deleted.
+//!
+//! Invariant: the header describes the allocation exactly; an [`EntryPtr`] is owned by one table slot.
+#![expect(unsafe_code, reason = "reads and writes the packed layout through raw pointers")]
+
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::marker::PhantomData;
+use core::ptr::NonNull;
+
+use super::access;
+use super::slab::{self, Slab};
+
+/// Longest value that is kept inside the entry.
+pub(super) const INLINE_LEN_MAX: usize = 512;
+/// Longest value that OBJECT ENCODING calls `embstr`.
+const EMBSTR_LEN_MAX: usize = 44;
+/// Keys and inline values below this have a one-byte length.
+const SHORT_LEN_MAX: usize = 254;
+
+/// Bytes of a large value, shared between its entry and replies that are being sent.
+pub type SharedBytes = Arc<Vec<u8>>;
+
+/// Kind of a value, as TYPE names it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A string.
+    String,
+}
+
+impl Kind {
+    /// The name that TYPE answers.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::String => "string",
+        }
+    }
+}
+
+/// How a value is kept, as OBJECT ENCODING names it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Encoding {
+    /// A 64-bit integer.
+    Int,
+    /// A short string that has not been changed in place.
+    Embstr,
+    /// Any other string.
+    Raw,
+}
+
+impl Encoding {
+    /// The name that OBJECT ENCODING answers.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Int => "int",
+            Self::Embstr => "embstr",
+            Self::Raw => "raw",
+        }
+    }
+}
+
+/// Layouts of the value, bits 3..7 of the first byte.
+const INT: u8 = 0;
+const EMBSTR: u8 = 1;
+const RAW_INLINE: u8 = 2;
+const SHARED: u8 = 3;
+
+/// A value to be stored.
+#[derive(Clone, Debug)]
+pub(super) enum NewValue<'v> {
+    Int(i64),
+    /// `embstr` when short.
+    Bytes(&'v [u8]),
+    /// `raw` however short.
+    Raw(&'v [u8]),
+    Shared(SharedBytes),
+}
+
+impl NewValue<'_> {
+    fn layout(&self) -> u8 {
+        match self {
+            Self::Int(_) => INT,
+            Self::Shared(_) => SHARED,
+            Self::Bytes(bytes) | Self::Raw(bytes) if bytes.len() > INLINE_LEN_MAX => SHARED,
+            Self::Bytes(bytes) if bytes.len() <= EMBSTR_LEN_MAX => EMBSTR,
+            Self::Bytes(_) | Self::Raw(_) => RAW_INLINE,
+        }
+    }
+
+    /// Bytes in the entry: the part before the key, and the part behind it.
+    fn lens(&self) -> (usize, usize) {
+        match (self, self.layout()) {
+            (Self::Bytes(bytes) | Self::Raw(bytes), EMBSTR | RAW_INLINE) => (len_len(bytes.len()), bytes.len()),
+            _ => (8, 0),
+        }
+    }
+}
+
+/// A string value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StringView<'a> {
+    /// Kept as an integer.
+    Int(i64),
+    /// Kept as bytes.
+    Bytes(&'a [u8]),
+}
+
+/// Owns an entry; freed only by its shard.
+#[repr(transparent)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct EntryPtr(NonNull<u8>);
+
+// SAFETY: an entry is plain memory and an Arc of bytes, owned by one table.
+unsafe impl Send for EntryPtr {}
+
+fn len_len(len: usize) -> usize {
+    if len <= SHORT_LEN_MAX { 1 } else { 5 }
+}
+
+/// Where the parts of an entry lie.
+#[derive(Clone, Copy)]
+struct Parts {
+    layout: u8,
+    expire_at: usize,
+    value_at: usize,
+    key_at: usize,
+    key_len: usize,
+    inline_len: usize,
+}
+
+impl Parts {
+    fn len(self) -> usize {
+        self.key_at + self.key_len + self.inline_len
+    }
+}
+
+impl EntryPtr {
+    /// A new entry.
+    pub(super) fn new(slab: &mut Slab, key: &[u8], expire: Option<i64>, value: NewValue<'_>, access: u32) -> Self {
+        let (head_len, inline_len) = value.lens();
+        let key_len_len = len_len(key.len());
+        let expire_len = if expire.is_some() { 8 } else { 0 };
+        let key_at = 4 + key_len_len + expire_len + head_len;
+        let this = Self(slab.alloc(key_at + key.len() + inline_len));
+        let first = value.layout() << 3 | u8::from(expire.is_some()) << 7;
+        this.write(0, &[first]);
+        this.set_access(access);
+        this.write_len(4, key.len());
+        if let Some(at) = expire {
+            this.write(4 + key_len_len, &at.to_ne_bytes());
+        }
+        this.write(key_at, key);
+        let value_at = 4 + key_len_len + expire_len;
+        match value {
+            NewValue::Int(value) => this.write(value_at, &value.to_ne_bytes()),
+            NewValue::Bytes(bytes) | NewValue::Raw(bytes) if inline_len == bytes.len() && head_len != 8 => {
+                this.write_len(value_at, bytes.len());
+                this.write(key_at + key.len(), bytes);
+            }
+            NewValue::Bytes(bytes) | NewValue::Raw(bytes) => this.write_shared(value_at, Arc::new(bytes.to_vec())),
+            NewValue::Shared(shared) => this.write_shared(value_at, shared),
+        }
+        this
+    }
+
+    /// Frees the entry.
+    ///
+    /// # Safety
+    /// It came from [`Self::new`] with this slab and is not used again.
+    pub(super) unsafe fn free(self, slab: &mut Slab) {
+        let parts = self.parts();
+        if parts.layout == SHARED {
+            drop(self.take_shared(parts.value_at));
+        }
+        // SAFETY: the caller's contract, and the length is the one it was allocated with.
+        unsafe { slab.free(self.0, parts.len()) }
+    }
+
+    /// The entry as its table lends it out.
+    ///
+    /// # Safety
+    /// The entry lives, unchanged but for its access clock, as long as `'a`.
+    #[inline]
+    pub(super) unsafe fn view<'a>(self) -> Entry<'a> {
+        Entry { ptr: self, table: PhantomData }
+    }
+
+    /// Asks the processor to fetch the entry's first cache line.
+    #[inline]
+    pub(super) fn prefetch(self) {
+        super::prefetch(self.0.as_ptr());
+    }
+
+    #[inline]
+    fn byte(self, at: usize) -> u8 {
+        // SAFETY: offsets come from the header, which describes the allocation.
+        unsafe { self.0.as_ptr().add(at).read() }
+    }
+
+    #[inline]
+    fn word(self, at: usize) -> [u8; 8] {
+        // SAFETY: offsets come from the header, which describes the allocation.
+        unsafe { self.0.as_ptr().add(at).cast::<[u8; 8]>().read() }
+    }
+
+    #[inline]
+    fn write(self, at: usize, bytes: &[u8]) {
+        // SAFETY: callers write within the allocated length, and `bytes` is not part of the entry.
+        unsafe { self.0.as_ptr().add(at).copy_from_nonoverlapping(bytes.as_ptr(), bytes.len()) };
+    }
+
+    fn write_len(self, at: usize, len: usize) {
+        match u8::try_from(len) {
+            Ok(short) if len <= SHORT_LEN_MAX => self.write(at, &[short]),
+            // Lengths are bounded by the protocol's 512 MB default, and by 4 GB at most.
+            _ => {
+                self.write(at, &[u8::MAX]);
+                self.write(at + 1, &u32::try_from(len).unwrap_or(u32::MAX).to_ne_bytes());
+            }
+        }
+    }
+
+    #[inline]
+    fn read_len(self, at: usize) -> (usize, usize) {
+        let short = self.byte(at);
+        if short != u8::MAX {
+            return (usize::from(short), 1);
+        }
+        let bytes = core::array::from_fn(|index| self.byte(at + 1 + index));
+        (u32::from_ne_bytes(bytes) as usize, 5)
+    }
+
+    #[inline]
+    fn parts(self) -> Parts {
+        let first = self.byte(0);
+        let layout = first >> 3 & 15;
+        let (key_len, key_len_len) = self.read_len(4);
+        let expire_at = 4 + key_len_len;
+        let value_at = expire_at + usize::from(first >> 7) * 8;
+        let (inline_len, head_len) = match layout {
+            EMBSTR | RAW_INLINE => self.read_len(value_at),
+            _ => (0, 8),
+        };
+        Parts { layout, expire_at, value_at, key_at: value_at + head_len, key_len, inline_len }
+    }
+
+    #[inline]
+    fn slice<'a>(self, at: usize, len: usize) -> &'a [u8] {
+        // SAFETY: offsets come from the header; the lifetime is bound by the callers' to the entry's.
+        unsafe { core::slice::from_raw_parts(self.0.as_ptr().add(at), len) }
+    }
+
+    fn write_shared(self, at: usize, shared: SharedBytes) {
+        let address = Arc::into_raw(shared);
+        // SAFETY: eight bytes at `at` belong to the value's pointer; they may be unaligned.
+        unsafe { self.0.as_ptr().add(at).cast::<*const Vec<u8>>().write_unaligned(address) };
+    }
+
+    fn shared_ptr(self, at: usize) -> *const Vec<u8> {
+        // SAFETY: the layout is SHARED, so `write_shared` wrote a pointer here.
+        unsafe { self.0.as_ptr().add(at).cast::<*const Vec<u8>>().read_unaligned() }
+    }
+
+    /// Takes the shared value out; the entry must not be read as SHARED again.
+    fn take_shared(self, at: usize) -> SharedBytes {
+        // SAFETY: the pointer came from `Arc::into_raw` and is taken once.
+        unsafe { Arc::from_raw(self.shared_ptr(at)) }
+    }
+
+    /// The access clock.
+    pub(super) fn access(self) -> u32 {
+        u32::from_le_bytes([self.byte(1), self.byte(2), self.byte(3), 0])
+    }
+
+    /// Sets the access clock (24 bits).
+    #[inline]
+    pub(super) fn set_access(self, access: u32) {
+        self.write(1, &access.to_le_bytes()[..3]);
+    }
+
+    /// The expiry, ms.
+    #[inline]
+    pub(super) fn expire(self) -> Option<i64> {
+        if self.byte(0) >> 7 == 0 {
+            return None;
+        }
+        let (_, key_len_len) = self.read_len(4);
+        Some(i64::from_ne_bytes(self.word(4 + key_len_len)))
+    }
+
+    /// Whether its key is this one.
+    #[inline]
+    pub(super) fn has_key(self, key: &[u8]) -> bool {
+        let parts = self.parts();
+        self.slice(parts.key_at, parts.key_len) == key
+    }
+
+    /// Sets the expiry in place; `false` when the entry has no room for one, or would have to lose it.
+    pub(super) fn set_expire_in_place(self, expire: Option<i64>) -> bool {
+        match (self.expire(), expire) {
+            (None, None) => true,
+            (Some(_), Some(at)) => {
+                self.write(self.parts().expire_at, &at.to_ne_bytes());
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// Overwrites the value in place; `false` when it does not fit exactly.
+    pub(super) fn set_value_in_place(self, value: &NewValue<'_>) -> bool {
+        let parts = self.parts();
+        let (layout, (head_len, inline_len)) = (value.layout(), value.lens());
+        let same_room = parts.value_at + head_len == parts.key_at
+            && slab::taken_len(parts.len()) == slab::taken_len(parts.key_at + parts.key_len + inline_len);
+        match value {
+            NewValue::Int(int) if parts.layout == INT => self.write(parts.value_at, &int.to_ne_bytes()),
+            NewValue::Bytes(bytes) | NewValue::Raw(bytes)
+                if same_room && matches!(parts.layout, EMBSTR | RAW_INLINE) && layout != SHARED =>
+            {
+                self.write_len(parts.value_at, bytes.len());
+                self.write(parts.key_at + parts.key_len, bytes);
+                self.write(0, &[self.byte(0) & 0x87 | layout << 3]);
+            }
+            _ => return false,
+        }
+        true
+    }
+
+    /// The bytes of a shared value, to be changed; copied first while a reply holds them.
+    ///
+    /// # Safety
+    /// The entry lives as long as `'a` and nothing else reads its value meanwhile.
+    pub(super) unsafe fn shared_mut<'a>(self) -> Option<&'a mut Vec<u8>> {
+        let parts = self.parts();
+        if parts.layout != SHARED {
+            return None;
+        }
+        let mut shared = self.take_shared(parts.value_at);
+        Arc::make_mut(&mut shared);
+        self.write_shared(parts.value_at, shared);
+        let unique = self.shared_ptr(parts.value_at).cast_mut();
+        // SAFETY: make_mut left a single owner, this entry, and the caller holds it exclusively.
+        Some(unsafe { &mut *unique })
+    }
+}
+
+/// An entry, to be looked at.
+#[derive(Clone, Copy)]
+pub struct Entry<'a> {
+    ptr: EntryPtr,
+    table: PhantomData<&'a Slab>,
+}
+
+impl core::fmt::Debug for Entry<'_> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Entry").field("key", &self.key().escape_ascii()).field("value", &self.string()).finish()
+    }
+}
+
+impl<'a> Entry<'a> {
+    pub(super) fn ptr(self) -> EntryPtr {
+        self.ptr
+    }
+
+    /// The key.
+    pub fn key(self) -> &'a [u8] {
+        let parts = self.ptr.parts();
+        self.ptr.slice(parts.key_at, parts.key_len)
+    }
+
+    /// The kind of its value.
+    pub fn kind(self) -> Kind {
+        Kind::String
+    }
+
+    /// How the value is kept.
+    pub fn encoding(self) -> Encoding {
+        match self.ptr.parts().layout {
+            INT => Encoding::Int,
+            EMBSTR => Encoding::Embstr,
+            _ => Encoding::Raw,
+        }
+    }
+
+    /// When it expires, ms since 1970.
+    pub fn expire_at(self) -> Option<i64> {
+        self.ptr.expire()
+    }
+
+    /// The string value.
+    #[inline]
+    pub fn string(self) -> StringView<'a> {
+        let parts = self.ptr.parts();
+        match parts.layout {
+            INT => StringView::Int(i64::from_ne_bytes(self.ptr.word(parts.value_at))),
+            // SAFETY: the layout is SHARED; the Arc in the entry keeps the bytes as long as the entry.
+            SHARED => StringView::Bytes(unsafe { &*self.ptr.shared_ptr(parts.value_at) }),
+            _ => StringView::Bytes(self.ptr.slice(parts.key_at + parts.key_len, parts.inline_len)),
+        }
+    }
+
+    /// A large value, to be held beyond the entry's life; `None` for small ones.
+    pub fn shared(self) -> Option<SharedBytes> {
+        let parts = self.ptr.parts();
+        if parts.layout != SHARED {
+            return None;
+        }
+        let address = self.ptr.shared_ptr(parts.value_at);
+        // SAFETY: the pointer came from `Arc::into_raw` and its Arc is alive in the entry.
+        unsafe { Arc::increment_strong_count(address) };
+        // SAFETY: the count was just raised for this handle.
+        Some(unsafe { Arc::from_raw(address) })
+    }
+
+    /// Memory it takes, its share of the table aside.
+    pub fn size_bytes(self) -> usize {
+        let parts = self.ptr.parts();
+        let outside = match self.string() {
+            StringView::Bytes(bytes) if parts.layout == SHARED => bytes.len() + size_of::<Vec<u8>>() + 16,
+            _ => 0,
+        };
+        slab::taken_len(parts.len()) + outside
+    }
+
+    /// Seconds since it was last used (under an LRU policy).
+    pub fn idle_seconds(self, now: &super::Now) -> u64 {
+        access::idle_seconds(self.ptr.access(), now)
+    }
+
+    /// How often it is used, on a logarithmic scale (under an LFU policy).
+    pub fn frequency(self, now: &super::Now) -> u8 {
+        access::frequency(self.ptr.access(), now)
+    }
+
+    /// The raw access clock, for DEBUG OBJECT.
+    pub fn access_clock(self) -> u32 {
+        self.ptr.access()
+    }
+}

@@ -1,0 +1,378 @@
+//! The guard through which a command reaches the keys of its database.
+//!
+//! An expired key is removed by whoever meets it and is absent for the command.
+
+use alloc::vec::Vec;
+
+use super::access;
+use super::entry::{Encoding, Entry, EntryPtr, INLINE_LEN_MAX, NewValue, SharedBytes, StringView};
+use super::hash::Key;
+use super::shard::Shard;
+use super::{Keyspace, Now};
+
+/// What happens to a key's expiry when its value is set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ExpireChange {
+    /// It has none.
+    Clear,
+    /// It keeps the one it has.
+    Keep,
+    /// It gets this one, ms since 1970.
+    At(i64),
+}
+
+/// A value taken out of its key, to be put into another (COPY, MOVE, RENAME).
+#[derive(Clone, Debug)]
+pub struct Copied {
+    value: CopiedValue,
+    /// Its expiry, ms since 1970.
+    pub expire_at: Option<i64>,
+    access: u32,
+}
+
+#[derive(Clone, Debug)]
+enum CopiedValue {
+    Int(i64),
+    Bytes(Vec<u8>),
+    Raw(Vec<u8>),
+    Shared(SharedBytes),
+}
+
+/// Longest integer that is tried when a value is stored.
+const INT_TEXT_LEN_MAX: usize = 20;
+/// Growth of a string in place doubles it up to this, then adds as much.
+const PREALLOCATE_MAX: usize = 1024 * 1024;
+/// RANDOMKEY looks at this many buckets before it takes the first key it finds.
+const RANDOM_TRIES: usize = 128;
+
+/// The keys of one database, as one command sees them.
+#[derive(Debug)]
+pub struct Keys<'a> {
+    keyspace: &'a mut Keyspace,
+    db: usize,
+    now: Now,
+}
+
+/// The value of a string of this text: an integer when printing it gives the text again.
+#[inline]
+fn encoded(bytes: &[u8]) -> NewValue<'_> {
+    if bytes.len() <= INT_TEXT_LEN_MAX
+        && let Some(value) = crate::num::parse_i64(bytes)
+    {
+        return NewValue::Int(value);
+    }
+    NewValue::Bytes(bytes)
+}
+
+impl<'a> Keys<'a> {
+    pub(super) fn new(keyspace: &'a mut Keyspace, db: usize, now: Now) -> Self {
+        assert!(db < keyspace.databases.len(), "a session's database exists");
+        Self { keyspace, db, now }
+    }
+
+    /// The selected database.
+    pub fn db(&self) -> usize {
+        self.db
+    }
+
+    /// The moment the command runs at.
+    pub fn now(&self) -> &Now {
+        &self.now
+    }
+
+    /// All databases.
+    pub fn keyspace(&mut self) -> &mut Keyspace {
+        self.keyspace
+    }
+
+    /// The keys of another database.
+    pub fn other(&mut self, db: usize) -> Keys<'_> {
+        Keys::new(self.keyspace, db, self.now)
+    }
+
+    /// A key with its hash.
+    #[inline]
+    pub fn key<'k>(&self, bytes: &'k [u8]) -> Key<'k> {
+        self.keyspace.hasher.key(bytes)
+    }
+
+    #[inline]
+    fn shard(&self, key: Key<'_>) -> &Shard {
+        self.keyspace.databases[self.db].shard(key.hash)
+    }
+
+    #[inline]
+    fn shard_mut(&mut self, key: Key<'_>) -> &mut Shard {
+        self.keyspace.databases[self.db].shard_mut(key.hash)
+    }
+
+    /// Fetches the bucket of a key into the cache.
+    pub fn prefetch_bucket(&self, key: Key<'_>) {
+        self.shard(key).table().prefetch_bucket(key.hash);
+    }
+
+    /// Fetches the entry of a key into the cache, once its bucket is there.
+    pub fn prefetch_entry(&self, key: Key<'_>) {
+        self.shard(key).table().prefetch_entry(key.hash);
+    }
+
+    /// The live entry of a key; an expired one is removed.
+    #[inline]
+    fn find(&mut self, key: Key<'_>) -> Option<EntryPtr> {
+        let entry = self.shard(key).find(key)?;
+        match entry.expire() {
+            Some(at) if self.now.unix_ms > at => self.expire_now(key, entry),
+            _ => Some(entry),
+        }
+    }
+
+    #[cold]
+    fn expire_now(&mut self, key: Key<'_>, entry: EntryPtr) -> Option<EntryPtr> {
+        self.shard_mut(key).remove(key.hash, entry);
+        self.keyspace.stats.expired += 1;
+        None
+    }
+
+    /// Reads a key: counts a hit or a miss, and leaves a mark on it.
+    #[inline]
+    pub fn read(&mut self, key: Key<'_>) -> Option<Entry<'_>> {
+        let Some(entry) = self.find(key) else {
+            self.keyspace.stats.misses += 1;
+            return None;
+        };
+        self.keyspace.stats.hits += 1;
+        self.touch(entry);
+        Some(self.shard(key).view(entry))
+    }
+
+    /// Reads a key as a writing command does: leaves a mark on it but counts nothing.
+    #[inline]
+    pub fn find_write(&mut self, key: Key<'_>) -> Option<Entry<'_>> {
+        let entry = self.find(key)?;
+        self.touch(entry);
+        Some(self.shard(key).view(entry))
+    }
+
+    /// Looks at a key without a trace, though an expired one still goes.
+    pub fn peek(&mut self, key: Key<'_>) -> Option<Entry<'_>> {
+        let entry = self.find(key)?;
+        Some(self.shard(key).view(entry))
+    }
+
+    /// Looks at a key and counts a hit or a miss, but leaves no mark (TTL, TYPE, EXISTS).
+    pub fn read_no_touch(&mut self, key: Key<'_>) -> Option<Entry<'_>> {
+        let Some(entry) = self.find(key) else {
+            self.keyspace.stats.misses += 1;
+            return None;
+        };
+        self.keyspace.stats.hits += 1;
+        Some(self.shard(key).view(entry))
+    }
+
+    #[inline]
+    fn touch(&mut self, entry: EntryPtr) {
+        if self.now.touch {
+            let random = match self.now.access {
+                access::AccessPolicy::Lru => 0,
+                access::AccessPolicy::Lfu { .. } => self.keyspace.next_random(),
+            };
+            entry.set_access(access::touched(entry.access(), &self.now, random));
+        }
+    }
+
+    /// Sets a string, whatever the key held. Returns whether it existed.
+    #[inline]
+    pub fn set_string(&mut self, key: Key<'_>, value: &[u8], expire: ExpireChange) -> bool {
+        self.set(key, encoded(value), expire)
+    }
+
+    /// Sets an integer, whatever the key held.
+    pub fn set_int(&mut self, key: Key<'_>, value: i64, expire: ExpireChange) -> bool {
+        self.set(key, NewValue::Int(value), expire)
+    }
+
+    /// Sets a string that is not tried as an integer (results of arithmetic on floats).
+    pub fn set_plain(&mut self, key: Key<'_>, value: &[u8], expire: ExpireChange) -> bool {
+        self.set(key, NewValue::Bytes(value), expire)
+    }
+
+    #[inline]
+    fn set(&mut self, key: Key<'_>, value: NewValue<'_>, expire: ExpireChange) -> bool {
+        let access = access::initial(&self.now);
+        let old = self.find(key);
+        let expire = match expire {
+            ExpireChange::Clear => None,
+            ExpireChange::At(at) => Some(at),
+            ExpireChange::Keep => old.and_then(EntryPtr::expire),
+        };
+        let shard = self.shard_mut(key);
+        match old {
+            Some(old) => {
+                shard.overwrite(key, old, value, expire, access);
+                true
+            }
+            None => {
+                shard.insert(key, value, expire, access);
+                false
+            }
+        }
+    }
+
+    /// Makes a string of `len` bytes to be written into: its old bytes kept, new ones zero. Its encoding is
+    /// `raw` from then on, its expiry stays. The key is created when it does not exist.
+    pub fn resize_raw(&mut self, key: Key<'_>, len: usize, write: impl FnOnce(&mut [u8])) {
+        let old = self.find(key);
+        if let Some(entry) = old
+            && let Some(bytes) = self.shard_mut(key).shared_mut(entry)
+        {
+            if len > bytes.capacity() {
+                bytes.reserve_exact(len - bytes.len() + len.min(PREALLOCATE_MAX));
+            }
+            bytes.resize(len, 0);
+            write(bytes);
+            return;
+        }
+        let mut text = itoa::Buffer::new();
+        let mut scratch = [0u8; INLINE_LEN_MAX];
+        let old_bytes: &[u8] = match old.map(|entry| self.shard(key).view(entry).string()) {
+            Some(StringView::Int(value)) => text.format(value).as_bytes(),
+            Some(StringView::Bytes(bytes)) => bytes,
+            None => &[],
+        };
+        let kept = old_bytes.len().min(len);
+        if len <= INLINE_LEN_MAX {
+            scratch[..kept].copy_from_slice(&old_bytes[..kept]);
+            write(&mut scratch[..len]);
+            self.set(key, NewValue::Raw(&scratch[..len]), ExpireChange::Keep);
+        } else {
+            let spare = if old.is_some() { len.min(PREALLOCATE_MAX) } else { 0 };
+            let mut bytes = Vec::with_capacity(len + spare);
+            bytes.extend_from_slice(&old_bytes[..kept]);
+            bytes.resize(len, 0);
+            write(&mut bytes);
+            self.set(key, NewValue::Shared(SharedBytes::new(bytes)), ExpireChange::Keep);
+        }
+    }
+
+    /// Removes a key. Returns whether it existed.
+    pub fn delete(&mut self, key: Key<'_>) -> bool {
+        let Some(entry) = self.find(key) else { return false };
+        self.shard_mut(key).remove(key.hash, entry);
+        true
+    }
+
+    /// Gives a key an expiry, or takes it away. Returns whether the key exists.
+    pub fn set_expire(&mut self, key: Key<'_>, expire: Option<i64>) -> bool {
+        let Some(entry) = self.find(key) else { return false };
+        self.shard_mut(key).set_expire(key.hash, entry, expire);
+        true
+    }
+
+    /// A copy of a key's value, large bytes shared.
+    pub fn copy_out(&mut self, key: Key<'_>) -> Option<Copied> {
+        let entry = self.find(key)?;
+        let view = self.shard(key).view(entry);
+        let value = match (view.shared(), view.string()) {
+            (Some(shared), _) => CopiedValue::Shared(shared),
+            (None, StringView::Int(value)) => CopiedValue::Int(value),
+            (None, StringView::Bytes(bytes)) if view.encoding() == Encoding::Raw => CopiedValue::Raw(bytes.to_vec()),
+            (None, StringView::Bytes(bytes)) => CopiedValue::Bytes(bytes.to_vec()),
+        };
+        Some(Copied { value, expire_at: view.expire_at(), access: entry.access() })
+    }
+
+    /// Puts a copied value under a key, whatever it held.
+    pub fn put_copy(&mut self, key: Key<'_>, copied: Copied) {
+        self.delete(key);
+        let value = match &copied.value {
+            CopiedValue::Int(value) => NewValue::Int(*value),
+            CopiedValue::Bytes(bytes) => NewValue::Bytes(bytes),
+            CopiedValue::Raw(bytes) => NewValue::Raw(bytes),
+            CopiedValue::Shared(shared) => NewValue::Shared(shared.clone()),
+        };
+        let access = copied.access;
+        self.shard_mut(key).insert(key, value, copied.expire_at, access);
+    }
+
+    /// How many keys there are, expired ones that nobody has met yet included.
+    pub fn len(&self) -> usize {
+        self.keyspace.databases[self.db].len()
+    }
+
+    /// There are none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Some key, each about as likely; expired ones are not told apart.
+    pub fn random(&self, mut next: impl FnMut(u64) -> u64) -> Option<Entry<'_>> {
+        let shards = &self.keyspace.databases[self.db].shards;
+        let mut index = next(self.len() as u64);
+        let shard = shards.iter().find(|shard| {
+            let len = shard.len() as u64;
+            index < len || { index -= len; false }
+        })?;
+        let buckets = shard.table().buckets();
+        for _ in 0..RANDOM_TRIES {
+            let bucket = usize::try_from(next(buckets as u64)).unwrap_or(0);
+            let count = shard.chain(bucket).count();
+            if count > 0 {
+                let pick = usize::try_from(next(count as u64)).unwrap_or(0);
+                return shard.chain(bucket).nth(pick);
+            }
+        }
+        (0..buckets).find_map(|bucket| shard.chain(bucket).next())
+    }
+
+    /// Hands all entries to `each`, in no order.
+    pub fn for_each<'s>(&'s self, mut each: impl FnMut(Entry<'s>)) {
+        for shard in &self.keyspace.databases[self.db].shards {
+            for bucket in 0..shard.table().buckets() {
+                shard.chain(bucket).for_each(&mut each);
+            }
+        }
+    }
+
+    /// One step of a walk over all keys: hands at least `count` entries to `each` if there are so many, and returns the
+    /// cursor to go on from, 0 when the walk is over.
+    ///
+    /// A key that is there during the whole walk is seen at least once, however the table changes in between.
+    pub fn scan<'s>(&'s self, cursor: u64, count: usize, mut each: impl FnMut(Entry<'s>)) -> u64 {
+        let (bits, shards) = (self.keyspace.shard_bits, &self.keyspace.databases[self.db].shards);
+        let mut shard_index = usize::try_from(cursor & ((1 << bits) - 1)).unwrap_or(0);
+        let mut position = cursor >> bits;
+        let mut seen = 0;
+        let mut buckets_left = count.saturating_mul(10);
+        while let Some(shard) = shards.get(shard_index) {
+            let (visited, next) = shard.table().scan_step(position);
+            for bucket in visited.into_iter().flatten() {
+                for entry in shard.chain(bucket) {
+                    seen += 1;
+                    each(entry);
+                }
+            }
+            position = next;
+            if position == 0 {
+                shard_index += 1;
+            }
+            buckets_left = buckets_left.saturating_sub(1);
+            if seen >= count || buckets_left == 0 {
+                break;
+            }
+        }
+        if shard_index >= shards.len() { 0 } else { position << bits | shard_index as u64 }
+    }
+
+    /// Whether an entry's time has come.
+    pub fn is_expired(&self, entry: Entry<'_>) -> bool {
+        entry.expire_at().is_some_and(|at| self.now.unix_ms > at)
+    }
+
+    /// Removes the expired ones of these keys.
+    pub fn purge_expired(&mut self, keys: &[Vec<u8>]) {
+        for bytes in keys {
+            let key = self.key(bytes);
+            self.find(key);
+        }
+    }
+}
