@@ -10,7 +10,13 @@ extern crate alloc;
 #[cfg(test)]
 extern crate std;
 
+#[cfg(feature = "alloc")]
+pub mod config;
+#[cfg(feature = "alloc")]
+pub mod engine;
 pub mod glob;
+#[cfg(feature = "alloc")]
+pub mod keyspace;
 pub mod num;
 pub mod platform;
 pub mod resp;

@@ -1,0 +1,1 @@
+mod rng; pub use self::rng::Rng;

@@ -1,0 +1,54 @@
+//! What all clients share: configuration, statistics, logs, the registry of clients.
+
+use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
+
+use super::commandlog::CommandLogs;
+use super::host::HostRequest;
+use super::latency::LatencyMonitor;
+use super::pause::Pause;
+use super::rng::Rng;
+use super::session::{ClientSlot, Clients};
+use super::stats::Stats;
+use crate::commands::table::Command;
+use crate::config::Config;
+
+/// Bytes for another client, produced by a command: a MONITOR line, later pub/sub messages.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Delivery {
+    /// Who gets them.
+    pub to: ClientSlot,
+    /// Encoded for the receiver's protocol.
+    pub bytes: Vec<u8>,
+}
+
+/// What all clients share.
+#[derive(Debug)]
+pub struct Shared {
+    /// Directives and their values.
+    pub config: Config,
+    /// All sessions, but the one whose command runs.
+    pub clients: Clients,
+    /// Counters for INFO.
+    pub stats: Stats,
+    /// Slow commands, large requests, large replies.
+    pub commandlogs: CommandLogs,
+    /// Latency events over the threshold.
+    pub latency: LatencyMonitor,
+    /// `CLIENT PAUSE`.
+    pub pause: Pause,
+    /// Clients in MONITOR mode.
+    pub monitors: Vec<ClientSlot>,
+    /// Bytes for other clients, to be fetched after each command.
+    pub deliveries: Vec<Delivery>,
+    /// What the server must do, to be fetched after each command.
+    pub requests: Vec<HostRequest>,
+    /// Randomness of RANDOMKEY, LOLWUT and the like; seeded once.
+    pub rng: Rng,
+    /// Commands under other names (`rename-command`), lower case; `None` hides one.
+    pub renamed: BTreeMap<Vec<u8>, Option<&'static Command>>,
+    /// Expired keys go without being looked at (`DEBUG SET-ACTIVE-EXPIRE`).
+    pub active_expire: bool,
+    /// Arguments of the running command that MONITOR and the command log must not show, a bit each.
+    pub redacted: u64,
+}
