@@ -11,6 +11,8 @@ extern crate alloc;
 extern crate std;
 
 #[cfg(feature = "alloc")]
+pub mod commands;
+#[cfg(feature = "alloc")]
 pub mod config;
 #[cfg(feature = "alloc")]
 pub mod engine;

@@ -40,7 +40,6 @@ pub struct Settings {
     pub maxclients: u64,
     pub maxmemory: u64,
     pub access: Option<AccessPolicy>,
-    pub shares_integers: bool,
     /// Slow, large request, large reply: threshold (negative: off) and length.
     pub commandlog: [(i64, u64); 3],
     pub latency_monitor_threshold: u64,
@@ -86,8 +85,6 @@ impl Settings {
             maxclients: size("maxclients"),
             maxmemory: size("maxmemory"),
             access: Some(access),
-            //= valkey 9.1 OBJECT REFCOUNT: small integers are shared unless their access must be told apart
-            shares_integers: size("maxmemory") == 0 || !(policy.ends_with(b"lru") || policy.ends_with(b"lfu")),
             commandlog: [
                 (int("commandlog-execution-slower-than"), size("commandlog-slow-execution-max-len")),
                 (int("commandlog-request-larger-than"), size("commandlog-large-request-max-len")),

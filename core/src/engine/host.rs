@@ -158,8 +158,6 @@ pub struct NetTotals {
 pub enum HostRequest {
     /// Close a client at once.
     Kill(ClientSlot),
-    /// Close a client once its replies are sent.
-    KillAfterReply(ClientSlot),
     /// Stop the process.
     Shutdown {
         /// Do not wait for anything.
@@ -167,19 +165,10 @@ pub enum HostRequest {
         /// Stop though something failed.
         force: bool,
     },
-    /// Take back an asked-for shutdown that still waits.
-    ShutdownAbort,
     /// A pause began or ended: look again at the clients that wait.
     PauseChanged,
     /// End the process as a crash would (`DEBUG SEGFAULT` and its kin).
     Crash(CrashKind),
-    /// Start again with the same arguments (`DEBUG RESTART`, `DEBUG CRASH-AND-RECOVER`).
-    Restart {
-        /// Wait this long first, ms.
-        delay_ms: u64,
-        /// As after a crash: without an orderly shutdown.
-        crash: bool,
-    },
 }
 
 /// Ways to end the process on purpose.
@@ -211,13 +200,22 @@ pub trait Host {
     fn reset_stats(&mut self);
     /// What a client's I/O half holds.
     fn io_use(&mut self, slot: ClientSlot) -> IoUse;
-    /// Puts changed settings into effect; all or none. The error is what CONFIG SET answers after the name.
-    fn apply(&mut self, changes: &[Change], config: &Config) -> Result<(), String>;
+    /// Puts changed settings into effect; all or none. The error names the directive and says why.
+    ///
+    /// # Errors
+    /// The directive that cannot be, and why.
+    fn apply(&mut self, changes: &[Change], config: &Config) -> Result<(), (&'static str, String)>;
     /// Writes the configuration file anew.
+    ///
+    /// # Errors
+    /// What CONFIG REWRITE answers.
     fn rewrite_config(&mut self, config: &Config) -> Result<(), String>;
     /// Writes a log line.
     fn log(&mut self, level: LogLevel, line: fmt::Arguments<'_>);
     /// Gives unused memory back to the system (`MEMORY PURGE`).
+    ///
+    /// # Errors
+    /// Why that cannot be.
     fn purge_memory(&mut self) -> Result<(), &'static str>;
     /// The allocator's own report (`MEMORY MALLOC-STATS`).
     fn allocator_report(&mut self) -> Vec<u8>;
@@ -236,10 +234,6 @@ pub trait Host {
 pub enum DebugSwitch {
     /// Periodic work stops.
     PauseCron,
-    /// Replies bypass the main reply buffer.
+    /// Every reply counts as if it were queued.
     EnforceReplyList,
-    /// Reply buffers are resized by hand only.
-    ReplyBufferResizing,
-    /// Reply buffers' peak is never reset.
-    ReplyBufferPeakReset,
 }

@@ -1,1 +1,259 @@
-mod rng; pub use self::rng::Rng;
+//! The engine: runs requests for sessions.
+//!
+//! [`Engine::execute`] takes one request of one client through the checks that every command shares
+//! (existence, arity, authentication, memory, pause), runs it, and keeps the books (statistics, command log,
+//! latency, MONITOR). It is pure: time and randomness are arguments, everything outside is behind [`Host`],
+//! bytes for other clients are left in [`Shared::deliveries`] and work for the server in [`Shared::requests`].
+//!
+//! Invariant: a request that is refused or postponed has changed no key.
+
+mod clock;
+pub mod commandlog;
+mod context;
+mod error;
+pub mod host;
+pub mod latency;
+mod monitor;
+mod pause;
+mod reject;
+mod rng;
+mod session;
+mod shared;
+pub mod stats;
+
+use alloc::boxed::Box;
+use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
+
+pub use self::context::{Args, Ctx, Moment};
+pub use self::error::{CmdError, CmdResult};
+pub use self::host::{Host, HostRequest};
+pub use self::pause::{Pause, PauseKind};
+pub use self::rng::Rng;
+pub use self::session::{ClientId, ClientSlot, Clients, NewClient, Session, SessionFlags};
+pub use self::shared::{Delivery, Shared};
+
+use self::commandlog::{CommandLogs, Measured};
+use self::latency::LatencyMonitor;
+use self::stats::Stats;
+use crate::commands::table::{Command, CommandFlags};
+use crate::config::Config;
+use crate::keyspace::{HashSeed, Keyspace, Layout};
+use crate::resp::Reply;
+
+/// How a request ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Flow {
+    /// Its reply is written (or was asked to be dropped).
+    Done,
+    /// Same, and the client is to be closed once its replies are sent.
+    Close,
+    /// It must wait for the end of a pause: offer it again then.
+    Postponed,
+}
+
+/// All state that commands work on.
+#[derive(Debug)]
+pub struct Engine {
+    /// The data.
+    pub keyspace: Keyspace,
+    /// All the rest.
+    pub shared: Shared,
+}
+
+impl Engine {
+    /// An empty engine. `random` seeds the keyed hash and the pseudo-random numbers.
+    pub fn new(config: Config, random: [u64; 3]) -> Self {
+        let layout = Layout { databases: config.settings().databases, shard_bits: 0 };
+        let mut seed = [0; 16];
+        seed[..8].copy_from_slice(&random[0].to_le_bytes());
+        seed[8..].copy_from_slice(&random[1].to_le_bytes());
+        Self {
+            keyspace: Keyspace::new(layout, HashSeed(seed)),
+            shared: Shared {
+                config,
+                clients: Clients::default(),
+                stats: Stats::default(),
+                commandlogs: CommandLogs::default(),
+                latency: LatencyMonitor::default(),
+                pause: Pause::default(),
+                monitors: Vec::new(),
+                deliveries: Vec::new(),
+                requests: Vec::new(),
+                rng: Rng::new(random[2]),
+                renamed: BTreeMap::new(),
+                active_expire: true,
+                redacted: 0,
+            },
+        }
+    }
+
+    /// Runs one request of the client in `slot` and appends its reply to `out`.
+    ///
+    /// `now` moves on by the time the command took, so that the next request of the same batch needs no
+    /// other reading of the clock. A slot without a session is our own bug; it answers nothing and closes.
+    pub fn execute(
+        &mut self,
+        slot: ClientSlot,
+        args: &Args<'_>,
+        out: &mut Vec<u8>,
+        now: &mut Moment,
+        host: &mut dyn Host,
+    ) -> Flow {
+        let Some(mut session) = self.shared.clients.take(slot) else { return Flow::Close };
+        let flow = self.execute_for(&mut session, args, out, now, host);
+        self.shared.clients.put(session);
+        flow
+    }
+
+    fn execute_for(
+        &mut self,
+        session: &mut Box<Session>,
+        args: &Args<'_>,
+        out: &mut Vec<u8>,
+        now: &mut Moment,
+        host: &mut dyn Host,
+    ) -> Flow {
+        let start = out.len();
+        session.last_interaction_ms = now.unix_ms();
+        let found = self.shared.lookup(args);
+        if let Some(refusal) = self.refusal(found, session, args, host) {
+            if matches!(refusal, reject::Refusal::SecurityAttack) {
+                reject::log_security_attack(session, host);
+                return Flow::Close;
+            }
+            session.last_command = found;
+            reject::answer(&refusal, args, &mut Reply::new(out, session.proto));
+            self.shared.stats.count_error(&out[start + 1..]);
+            if let Some(command) = found {
+                self.shared.stats.of(command).rejected += 1;
+            }
+            return finish_reply(session, out, start);
+        }
+        let Some(command) = found else { return Flow::Close };
+        if self.shared.pause.is_set() && self.shared.pause.holds(command, now.unix_ms()) {
+            session.flags.insert(SessionFlags::PAUSED);
+            return Flow::Postponed;
+        }
+        session.flags.remove(SessionFlags::PAUSED);
+        session.last_command = Some(command);
+        self.run(command, session, args, out, now, host);
+        finish_reply(session, out, start)
+    }
+
+    /// Runs a command that nothing speaks against, and keeps the books.
+    fn run(
+        &mut self,
+        command: &'static Command,
+        session: &mut Session,
+        args: &Args<'_>,
+        out: &mut Vec<u8>,
+        now: &mut Moment,
+        host: &mut dyn Host,
+    ) {
+        let start = out.len();
+        let db = session.db;
+        self.shared.redacted = 0;
+        let keys = self.keyspace.keys(db as usize, clock::keyspace_now(*now, session, &self.shared.config));
+        let proto = session.proto;
+        let mut cx = Ctx {
+            session,
+            keys,
+            shared: &mut self.shared,
+            reply: Reply::new(out, proto),
+            now: *now,
+            host,
+            command,
+        };
+        if let Err(CmdError::Text(text)) = (command.handler)(&mut cx, args) {
+            cx.reply.error(text.as_bytes());
+        }
+        let mono_us = host.monotonic_us();
+        let duration_us = mono_us.saturating_sub(now.mono_us);
+        let began = *now;
+        now.advance_to(mono_us);
+        self.keep_books(command, session, args, began, Outcome { duration_us, start, db, reply: out });
+    }
+
+    fn keep_books(
+        &mut self,
+        command: &'static Command,
+        session: &mut Session,
+        args: &Args<'_>,
+        began: Moment,
+        outcome: Outcome<'_>,
+    ) {
+        let shared = &mut self.shared;
+        let reply = outcome.reply.get(outcome.start..).unwrap_or(&[]);
+        session.commands_processed += 1;
+        shared.stats.commands_processed += 1;
+        let failed = reply.first() == Some(&b'-');
+        if failed {
+            shared.stats.count_error(&reply[1..]);
+        }
+        let counters = shared.stats.of(command);
+        counters.calls += 1;
+        counters.duration_us += outcome.duration_us;
+        counters.failed += u64::from(failed);
+        shared.stats.commands_us += outcome.duration_us;
+        let settings = shared.config.settings();
+        if settings.latency_tracking {
+            shared.latency.record_command(command, outcome.duration_us);
+        }
+        let threshold_ms = settings.latency_monitor_threshold;
+        if threshold_ms != 0 && outcome.duration_us / 1000 >= threshold_ms {
+            let fast = command.flags.contains(CommandFlags::FAST);
+            let event = if fast { "fast-command" } else { "command" };
+            shared.latency.add(event, began.unix_s(), outcome.duration_us / 1000);
+        }
+        if !command.flags.contains(CommandFlags::SKIP_COMMANDLOG) {
+            let measured = Measured {
+                duration_us: outcome.duration_us,
+                request_len: args.wire_len(),
+                reply_len: reply.len(),
+            };
+            shared.commandlogs.record(settings, session, args, shared.redacted, began, measured);
+        }
+        if !shared.monitors.is_empty()
+            && !command.flags.intersects(CommandFlags::SKIP_MONITOR | CommandFlags::ADMIN)
+        {
+            monitor::feed(shared, session, outcome.db, args, began);
+        }
+    }
+}
+
+/// What a command that has run leaves for the books.
+struct Outcome<'a> {
+    duration_us: u64,
+    /// Where its reply begins.
+    start: usize,
+    /// The database it ran in.
+    db: u32,
+    reply: &'a [u8],
+}
+
+/// Drops a reply that the client asked not to get, and tells whether the client goes on.
+fn finish_reply(session: &mut Session, out: &mut Vec<u8>, start: usize) -> Flow {
+    if session.flags.intersects(
+        SessionFlags::REPLY_OFF | SessionFlags::REPLY_SKIP | SessionFlags::REPLY_SKIP_NEXT,
+    ) {
+        drop_reply(session, out, start);
+    }
+    if session.flags.intersects(SessionFlags::CLOSE_AFTER_REPLY | SessionFlags::CLOSE_ASAP) {
+        return Flow::Close;
+    }
+    Flow::Done
+}
+
+#[cold]
+fn drop_reply(session: &mut Session, out: &mut Vec<u8>, start: usize) {
+    if session.flags.intersects(SessionFlags::REPLY_OFF | SessionFlags::REPLY_SKIP) {
+        out.truncate(start);
+    }
+    // SKIP_NEXT was set by the command that has just ended; it concerns the one after it.
+    session.flags.remove(SessionFlags::REPLY_SKIP);
+    if session.flags.contains(SessionFlags::REPLY_SKIP_NEXT) {
+        session.flags.remove(SessionFlags::REPLY_SKIP_NEXT);
+        session.flags.insert(SessionFlags::REPLY_SKIP);
+    }
+}

@@ -14,7 +14,7 @@ use crate::config::ProtectedAction;
 use crate::resp::Reply;
 
 /// Why a request was refused.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug)]
 pub(super) enum Refusal {
     /// Something that speaks HTTP, tricked into talking to us: closed without a word.
     SecurityAttack,
@@ -118,25 +118,21 @@ pub(super) fn answer(refusal: &Refusal, args: &Args<'_>, reply: &mut Reply<'_>) 
             b"ERR DEBUG command not allowed. If the enable-debug-command option is set to \"local\", you can run \
               it from a local connection, otherwise you need to set this option in the configuration file, and \
               then restart the server."
-                .as_slice(),
-        ),
+            ),
         Refusal::UnknownSubcommand => {
             let upper = args.at(0).to_ascii_uppercase();
-            let line = [
-                b"ERR unknown subcommand '".as_slice(),
+            reply.error_parts(&[
+                b"ERR unknown subcommand '",
                 c_string(args.at(1), ECHO_LEN_MAX),
                 b"'. Try ",
                 c_string(&upper, usize::MAX),
                 b" HELP.",
-            ]
-            .concat();
-            reply.error(&line);
+            ]);
         }
         Refusal::UnknownCommand => reply.error(&unknown_command(args)),
         Refusal::WrongArity(command) => {
-            let name = command.full_name();
-            let line = [b"ERR wrong number of arguments for '", name.as_bytes(), b"' command"].concat();
-            reply.error(&line);
+            let name = command.full_name.as_bytes();
+            reply.error_parts(&[b"ERR wrong number of arguments for '", name, b"' command"]);
         }
     }
 }

@@ -127,6 +127,11 @@ impl<T: Copy + Ord> ExpiryIndex<T> {
         self.leaves.first_key_value().and_then(|(_, leaf)| leaf.first()).copied()
     }
 
+    /// The latest pair.
+    pub(super) fn last(&self) -> Option<Stamp<T>> {
+        self.leaves.last_key_value().and_then(|(_, leaf)| leaf.last()).copied()
+    }
+
     /// All pairs in order.
     #[cfg(any(test, fuzzing))]
     pub(super) fn iter(&self) -> impl Iterator<Item = Stamp<T>> + '_ {

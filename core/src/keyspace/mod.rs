@@ -183,7 +183,17 @@ impl Keyspace {
         shards.iter().flat_map(|shard| shard.table().chain_lens())
     }
 
-    /// Earliest and average expiry of a database relative to now, ms; from a sample of its first keys.
+    /// How long the keys of a database that expire live on average, ms; between the first and the last of them.
+    pub fn average_ttl_ms(&self, db: usize, now_ms: i64) -> i64 {
+        let shards = self.databases.get(db).map_or(&[][..], |database| &database.shards);
+        let ends = shards.iter().filter_map(Shard::expiry_ends);
+        let (count, sum) = ends.fold((0, 0i64), |(count, sum), (first, last)| {
+            (count + 1, sum.saturating_add((first / 2 + last / 2).saturating_sub(now_ms)))
+        });
+        if count == 0 { 0 } else { (sum / count).max(0) }
+    }
+
+    /// When the next key is due, ms since 1970.
     pub fn next_due_ms(&self) -> Option<i64> {
         let shards = self.databases.iter().flat_map(|database| &database.shards);
         shards.filter_map(|shard| shard.first_expiry().map(|(at, _)| at)).min()

@@ -134,6 +134,11 @@ impl Shard {
         self.expiry.first().map(|stamp| (stamp.at, stamp.id))
     }
 
+    /// The earliest and the latest expiry.
+    pub(super) fn expiry_ends(&self) -> Option<(i64, i64)> {
+        Some((self.expiry.first()?.at, self.expiry.last()?.at))
+    }
+
     /// Frees part of a shard that nobody uses any more; `false` when nothing is left. A step is one bucket.
     pub(super) fn dismantle_step(&mut self) -> bool {
         let Some(chain) = self.table.dismantle_bucket() else { return false };

@@ -1,0 +1,288 @@
+//! CLIENT: commands about connections, one's own and others'.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::fmt::Write as _;
+
+use super::client_filter::Filter;
+use crate::engine::host::IoUse;
+use crate::engine::{
+    Args, ClientSlot, CmdError, CmdResult, Ctx, HostRequest, PauseKind, Session, SessionFlags,
+};
+use crate::num;
+use crate::resp::Proto;
+
+pub(super) const BAD_NAME: CmdError =
+    CmdError::Text("ERR Client names cannot contain spaces, newlines or special characters.");
+
+/// Names are printable and without blanks, since they stand in lines of CLIENT LIST.
+pub(super) fn check_name(name: &[u8], error: CmdError) -> CmdResult {
+    if name.iter().all(|byte| (b'!'..=b'~').contains(byte)) { Ok(()) } else { Err(error) }
+}
+
+/// CLIENT ID
+pub(crate) fn client_id(cx: &mut Ctx<'_>, _args: &Args<'_>) -> CmdResult {
+    cx.reply.unsigned(cx.session.id);
+    Ok(())
+}
+
+/// CLIENT GETNAME
+pub(crate) fn client_getname(cx: &mut Ctx<'_>, _args: &Args<'_>) -> CmdResult {
+    if cx.session.name.is_empty() { cx.reply.null() } else { cx.reply.bulk(&cx.session.name) }
+    Ok(())
+}
+
+/// CLIENT SETNAME name
+pub(crate) fn client_setname(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
+    check_name(args.at(2), BAD_NAME)?;
+    cx.session.name = args.at(2).to_vec();
+    cx.reply.ok();
+    Ok(())
+}
+
+/// CLIENT SETINFO LIB-NAME name | LIB-VER version
+pub(crate) fn client_setinfo(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
+    const BAD_LIB_NAME: CmdError =
+        CmdError::Text("ERR lib-name cannot contain spaces, newlines or special characters.");
+    const BAD_LIB_VER: CmdError =
+        CmdError::Text("ERR lib-ver cannot contain spaces, newlines or special characters.");
+    if args.is(2, "LIB-NAME") {
+        check_name(args.at(3), BAD_LIB_NAME)?;
+        cx.session.lib_name = args.at(3).to_vec();
+    } else if args.is(2, "LIB-VER") {
+        check_name(args.at(3), BAD_LIB_VER)?;
+        cx.session.lib_ver = args.at(3).to_vec();
+    } else {
+        return Err(cx.fail_bytes(&[b"ERR Unrecognized option '", args.at(2), b"'"]));
+    }
+    cx.reply.ok();
+    Ok(())
+}
+
+fn switch(cx: &mut Ctx<'_>, args: &Args<'_>, flag: SessionFlags) -> CmdResult {
+    let on = if args.is(2, "ON") {
+        true
+    } else if args.is(2, "OFF") {
+        false
+    } else {
+        return Err(CmdError::SYNTAX);
+    };
+    cx.session.flags.set(flag, on);
+    cx.reply.ok();
+    Ok(())
+}
+
+/// CLIENT NO-EVICT ON | OFF
+pub(crate) fn client_no_evict(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
+    switch(cx, args, SessionFlags::NO_EVICT)
+}
+
+/// CLIENT NO-TOUCH ON | OFF
+pub(crate) fn client_no_touch(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
+    switch(cx, args, SessionFlags::NO_TOUCH)
+}
+
+/// CLIENT REPLY ON | OFF | SKIP
+pub(crate) fn client_reply(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
+    let flags = &mut cx.session.flags;
+    if args.is(2, "ON") {
+        flags.remove(SessionFlags::REPLY_OFF | SessionFlags::REPLY_SKIP);
+        cx.reply.ok();
+    } else if args.is(2, "OFF") {
+        flags.insert(SessionFlags::REPLY_OFF);
+    } else if args.is(2, "SKIP") {
+        flags.set(SessionFlags::REPLY_SKIP_NEXT, !flags.contains(SessionFlags::REPLY_OFF));
+    } else {
+        return Err(CmdError::SYNTAX);
+    }
+    Ok(())
+}
+
+/// CLIENT CAPA capability ...: unknown ones are ignored, as the reference does.
+pub(crate) fn client_capa(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
+    let redirect = (2..args.len()).any(|index| args.is(index, "redirect"));
+    if redirect {
+        cx.session.flags.insert(SessionFlags::CAPA_REDIRECT);
+    }
+    cx.reply.ok();
+    Ok(())
+}
+
+/// CLIENT IMPORT-SOURCE ON | OFF
+pub(crate) fn client_import_source(_cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
+    if args.is(2, "ON") || args.is(2, "OFF") {
+        return Err(CmdError::Text("ERR Server is not in import mode"));
+    }
+    Err(CmdError::SYNTAX)
+}
+
+/// CLIENT PAUSE timeout [WRITE | ALL]
+pub(crate) fn client_pause(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
+    let kind = match args.len() {
+        3 => PauseKind::All,
+        4 if args.is(3, "ALL") => PauseKind::All,
+        4 if args.is(3, "WRITE") => PauseKind::Write,
+        4 => return Err(CmdError::Text("ERR CLIENT PAUSE mode must be WRITE or ALL")),
+        _ => return Err(CmdError::SYNTAX),
+    };
+    let timeout = num::parse_i64(args.at(2))
+        .ok_or(CmdError::Text("ERR timeout is not an integer or out of range"))?;
+    if timeout < 0 {
+        return Err(CmdError::Text("ERR timeout is negative"));
+    }
+    let end = timeout.checked_add(cx.now.unix_ms());
+    let end = end.ok_or(CmdError::Text("ERR timeout is out of range"))?;
+    cx.shared.pause.begin(kind, end);
+    cx.shared.requests.push(HostRequest::PauseChanged);
+    cx.reply.ok();
+    Ok(())
+}
+
+/// CLIENT UNPAUSE
+pub(crate) fn client_unpause(cx: &mut Ctx<'_>, _args: &Args<'_>) -> CmdResult {
+    cx.shared.pause.end();
+    cx.shared.requests.push(HostRequest::PauseChanged);
+    cx.reply.ok();
+    Ok(())
+}
+
+/// CLIENT UNBLOCK id [TIMEOUT | ERROR]: no command blocks yet, and a pause cannot be unblocked.
+pub(crate) fn client_unblock(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
+    if args.len() == 4 && !args.is(3, "TIMEOUT") && !args.is(3, "ERROR") {
+        return Err(CmdError::Text("ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR"));
+    }
+    args.int(2)?;
+    cx.reply.integer(0);
+    Ok(())
+}
+
+/// CLIENT INFO
+pub(crate) fn client_info(cx: &mut Ctx<'_>, _args: &Args<'_>) -> CmdResult {
+    let io = cx.host.io_use(cx.session.slot);
+    let line = client_line(cx.session, &io, cx.now.unix_ms()) + "\n";
+    cx.reply.verbatim(b"txt", line.as_bytes());
+    Ok(())
+}
+
+/// CLIENT LIST [filters]
+pub(crate) fn client_list(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
+    let filter = Filter::parse(cx, args, 2)?;
+    let mut text = String::new();
+    for slot in matching(cx, &filter) {
+        let io = cx.host.io_use(slot);
+        if let Some(session) = session_at(cx, slot) {
+            text.push_str(&client_line(session, &io, cx.now.unix_ms()));
+            text.push('\n');
+        }
+    }
+    cx.reply.verbatim(b"txt", text.as_bytes());
+    Ok(())
+}
+
+/// CLIENT KILL address | filters
+pub(crate) fn client_kill(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
+    let old_form = args.len() == 3;
+    let mut filter = if old_form { Filter::by_addr(args.at(2)) } else { Filter::parse(cx, args, 2)? };
+    if !old_form {
+        filter.skip_me.get_or_insert(true);
+    }
+    let slots = matching(cx, &filter);
+    for &slot in &slots {
+        if slot == cx.session.slot {
+            cx.session.flags.insert(SessionFlags::CLOSE_AFTER_REPLY);
+        } else {
+            cx.shared.requests.push(HostRequest::Kill(slot));
+        }
+    }
+    if !old_form {
+        cx.reply.count(slots.len());
+    } else if slots.is_empty() {
+        return Err(CmdError::Text("ERR No such client"));
+    } else {
+        cx.reply.ok();
+    }
+    Ok(())
+}
+
+/// The session in a slot, the running one too.
+fn session_at<'a>(cx: &'a Ctx<'_>, slot: ClientSlot) -> Option<&'a Session> {
+    if slot == cx.session.slot { Some(cx.session) } else { cx.shared.clients.get(slot) }
+}
+
+fn matching(cx: &Ctx<'_>, filter: &Filter) -> Vec<ClientSlot> {
+    let passes = |slot: &ClientSlot| {
+        session_at(cx, *slot).is_some_and(|session| {
+            filter.passes(session, *slot == cx.session.slot, cx.now.unix_ms())
+        })
+    };
+    cx.shared.clients.slots().filter(passes).collect()
+}
+
+/// The letters of a client's state; `N` when there is nothing to say.
+pub(super) fn flag_letters(session: &Session) -> String {
+    let letters = [
+        (SessionFlags::MONITOR, 'O'),
+        (SessionFlags::PAUSED, 'b'),
+        (SessionFlags::CLOSE_AFTER_REPLY, 'c'),
+        (SessionFlags::CLOSE_ASAP, 'A'),
+        (SessionFlags::UNIX_SOCKET, 'U'),
+        (SessionFlags::NO_EVICT, 'e'),
+        (SessionFlags::NO_TOUCH, 'T'),
+        (SessionFlags::IMPORT_SOURCE, 'I'),
+    ];
+    let text: String =
+        letters.iter().filter(|(flag, _)| session.flags.contains(*flag)).map(|(_, letter)| letter).collect();
+    if text.is_empty() { "N".into() } else { text }
+}
+
+/// Memory of a session besides its buffers, about.
+const SESSION_BYTES: usize = size_of::<Session>() + 256;
+
+/// The line of a client, as CLIENT LIST and the log print it.
+pub fn client_line(session: &Session, io: &IoUse, now_ms: i64) -> String {
+    let mut line = String::with_capacity(400);
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let seconds = |from: i64| (now_ms - from).max(0) / 1000;
+    let events = match (io.reading, io.writing) {
+        (true, true) => "rw",
+        (true, false) => "r",
+        (false, true) => "w",
+        (false, false) => "",
+    };
+    let memory = SESSION_BYTES + io.query_len + io.query_free + io.reply_capacity + io.reply_chunk_bytes + io.argv_mem;
+    // Writing into a string cannot fail.
+    let _ = write!(
+        line,
+        "id={} addr={} laddr={} fd={} name={} age={} idle={} flags={} capa={} db={} sub=0 psub=0 ssub=0 multi=-1 \
+         watch=0 qbuf={} qbuf-free={} argv-mem={} multi-mem=0 rbs={} rbp={} obl={} oll={} omem={} tot-mem={memory} \
+         events={events} cmd={} user={} redir=-1 resp={} lib-name={} lib-ver={} tot-net-in={} tot-net-out={} \
+         tot-cmds={}",
+        session.id,
+        session.addr,
+        session.laddr,
+        session.fd,
+        text(&session.name),
+        seconds(session.created_ms),
+        seconds(session.last_interaction_ms),
+        flag_letters(session),
+        if session.flags.contains(SessionFlags::CAPA_REDIRECT) { "r" } else { "" },
+        session.db,
+        io.query_len,
+        io.query_free,
+        io.argv_mem,
+        io.reply_capacity,
+        io.reply_peak,
+        io.reply_len,
+        io.reply_chunks,
+        io.reply_chunk_bytes,
+        session.last_command.map_or("NULL", |command| command.full_name),
+        "default",
+        if session.proto == Proto::Resp3 { 3 } else { 2 },
+        text(&session.lib_name),
+        text(&session.lib_ver),
+        io.net_in,
+        io.net_out,
+        session.commands_processed,
+    );
+    line
+}

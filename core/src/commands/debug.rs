@@ -1,0 +1,297 @@
+//! DEBUG: switches and probes that test suites use.
+
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use crate::engine::host::{CrashKind, DebugSwitch, LogLevel};
+use crate::engine::{Args, CmdError, CmdResult, Ctx, HostRequest};
+use crate::glob::{Case, glob_match};
+use crate::keyspace::{ExpireChange, StringView};
+use crate::num;
+
+/// DEBUG subcommand [argument ...]
+pub(crate) fn debug(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
+    let name = args.at(1).to_ascii_uppercase();
+    match (name.as_slice(), args.len()) {
+        (b"SLEEP", 3) => sleep(cx, args),
+        (b"SET-ACTIVE-EXPIRE", 3) => {
+            cx.shared.active_expire = args.int(2)? != 0;
+            cx.reply.ok();
+            Ok(())
+        }
+        (b"PAUSE-CRON", 3) => host_switch(cx, args, DebugSwitch::PauseCron),
+        (b"CLIENT-ENFORCE-REPLY-LIST", 3) => host_switch(cx, args, DebugSwitch::EnforceReplyList),
+        (b"OBJECT", 3 | 4) => object(cx, args),
+        (b"PROTOCOL", 3) => protocol(cx, args),
+        (b"ERROR", 3) => Err(cx.fail_bytes(&[args.at(2)])),
+        (b"LOG", 3) => log(cx, args),
+        (b"POPULATE", 3..=5) => populate(cx, args),
+        (b"DIGEST", 2) => digest(cx),
+        (b"DIGEST-VALUE", _) => digest_values(cx, args),
+        (b"HTSTATS", 3 | 4) => htstats(cx, args),
+        (b"STRINGMATCH-LEN", 4) => string_match(cx, args),
+        (b"STRUCTSIZE", 2) => structsize(cx),
+        (b"CHANGE-REPL-ID" | b"RELOAD" | b"LOADAOF" | b"REPLICATE" | b"REPLYBUFFER", _) => Err(cx.fail_bytes(&[
+            b"ERR DEBUG ",
+            &name,
+            b": not supported by this version of Vireo",
+        ])),
+        (b"SEGFAULT", 2) => request(cx, HostRequest::Crash(CrashKind::Segfault)),
+        (b"PANIC" | b"ASSERT", 2) => request(cx, HostRequest::Crash(CrashKind::Panic)),
+        (b"OOM", 2) => request(cx, HostRequest::Crash(CrashKind::Oom)),
+        (b"HELP", 2) => help(cx),
+        _ => Err(cx.fail_bytes(&[
+            b"ERR unknown subcommand or wrong number of arguments for '",
+            args.at(1),
+            b"'. Try DEBUG HELP.",
+        ])),
+    }
+}
+
+fn request(cx: &mut Ctx<'_>, request: HostRequest) -> CmdResult {
+    cx.shared.requests.push(request);
+    cx.reply.ok();
+    Ok(())
+}
+
+fn host_switch(cx: &mut Ctx<'_>, args: &Args<'_>, switch: DebugSwitch) -> CmdResult {
+    let on = args.int(2)? != 0;
+    cx.host.debug_switch(switch, on);
+    cx.reply.ok();
+    Ok(())
+}
+
+fn sleep(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
+    let seconds = num::parse_f64(args.at(2)).filter(|s| (0.0..86_400.0).contains(s)).ok_or(CmdError::NOT_FLOAT)?;
+    let duration = core::time::Duration::from_secs_f64(seconds);
+    cx.host.sleep_us(u64::try_from(duration.as_micros()).unwrap_or(u64::MAX));
+    cx.reply.ok();
+    Ok(())
+}
+
+fn log(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
+    let text = String::from_utf8_lossy(args.at(2)).into_owned();
+    cx.host.log(LogLevel::Warning, format_args!("DEBUG LOG: {text}"));
+    cx.reply.ok();
+    Ok(())
+}
+
+fn object(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
+    let (key, now) = (cx.keys.key(args.at(2)), *cx.keys.now());
+    let entry = cx.keys.peek(key).ok_or(CmdError::NO_SUCH_KEY)?;
+    let len = match entry.string() {
+        StringView::Int(value) => itoa::Buffer::new().format(value).len(),
+        StringView::Bytes(bytes) => bytes.len(),
+    };
+    let line = format!(
+        "Value at:0x{:x} refcount:1 encoding:{} serializedlength:{} lru:{} lru_seconds_idle:{}",
+        entry.key().as_ptr().addr(),
+        entry.encoding().name(),
+        len + 1,
+        entry.access_clock(),
+        entry.idle_seconds(&now)
+    );
+    cx.reply.status(line.as_bytes());
+    Ok(())
+}
+
+/// Samples of every type of reply.
+fn protocol(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
+    let reply = &mut cx.reply;
+    match args.at(2).to_ascii_lowercase().as_slice() {
+        b"string" => reply.bulk(b"Hello World"),
+        b"integer" => reply.integer(12345),
+        b"double" => reply.double(3.141),
+        b"null" => reply.null(),
+        b"array" => {
+            reply.array(3);
+            (0..3).for_each(|index| reply.integer(index));
+        }
+        b"set" => {
+            reply.set(3);
+            (0..3).for_each(|index| reply.integer(index));
+        }
+        b"map" => {
+            reply.map(3);
+            for index in 0..3 {
+                reply.integer(index);
+                reply.boolean(index == 1);
+            }
+        }
+        b"attrib" => {
+            if reply.attribute(1) {
+                reply.bulk(b"key-popularity");
+                reply.array(2);
+                reply.bulk(b"key:123");
+                reply.integer(90);
+            }
+            reply.bulk(b"Some real reply following the attribute");
+        }
+        b"push" => {
+            reply.push(2);
+            reply.bulk(b"server-cpu-usage");
+            reply.integer(42);
+        }
+        b"verbatim" => reply.verbatim(b"txt", b"This is a verbatim\nstring"),
+        b"true" => reply.boolean(true),
+        b"false" => reply.boolean(false),
+        b"bignum" => reply.big_number(b"1234567999999999999999999999999999999"),
+        _ => {
+            return Err(CmdError::Text(
+                "ERR Wrong protocol type name. Please use one of the following: \
+                 string|integer|double|null|array|set|map|attrib|push|verbatim|true|false",
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// DEBUG POPULATE count [prefix] [size]
+fn populate(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
+    let count = u64::try_from(args.int(2)?).map_err(|_| CmdError::OUT_OF_RANGE)?;
+    let prefix = args.get(3).unwrap_or(b"key");
+    let size = if args.len() == 5 { Some(args.int(4)?) } else { None };
+    let size = size.map(usize::try_from).transpose().map_err(|_| CmdError::OUT_OF_RANGE)?;
+    for index in 0..count {
+        let number = format!("{index}");
+        let name = [prefix, b":", number.as_bytes()].concat();
+        let key = cx.keys.key(&name);
+        if cx.keys.peek(key).is_none() {
+            let mut value = [b"value:", number.as_bytes()].concat();
+            if let Some(size) = size {
+                value.resize(size, 0);
+            }
+            cx.keys.set_plain(key, &value, ExpireChange::Clear);
+        }
+    }
+    cx.reply.ok();
+    Ok(())
+}
+
+/// A digest of bytes; equal data sets have equal digests within one version of Vireo.
+fn mix(digest: [u64; 3], bytes: &[u8]) -> [u64; 3] {
+    let mut mixed = digest;
+    for (index, byte) in bytes.iter().chain(&[0xff]).enumerate() {
+        let word = &mut mixed[index % 3];
+        *word = (*word ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3).rotate_left(23);
+    }
+    [mixed[0] ^ mixed[2].rotate_left(7), mixed[1] ^ mixed[0].rotate_left(13), mixed[2] ^ mixed[1].rotate_left(29)]
+}
+
+fn hex(digest: [u64; 3]) -> String {
+    let text: String = digest.iter().map(|word| format!("{word:016x}")).collect();
+    text.chars().take(40).collect()
+}
+
+fn value_digest(view: StringView<'_>) -> [u64; 3] {
+    let mut scratch = itoa::Buffer::new();
+    mix([1, 2, 3], super::string::bytes_of(view, &mut scratch))
+}
+
+fn digest(cx: &mut Ctx<'_>) -> CmdResult {
+    let mut sum = [0u64; 3];
+    for db in 0..cx.keys.keyspace().databases() {
+        let keys = cx.keys.other(db);
+        keys.for_each(|entry| {
+            if !keys.is_expired(entry) {
+                let value = value_digest(entry.string());
+                let one = mix([value[0] ^ db as u64, value[1], value[2]], entry.key());
+                // The order of keys does not matter, so the parts are combined by exclusive or.
+                sum.iter_mut().zip(one).for_each(|(total, part)| *total ^= part);
+            }
+        });
+    }
+    cx.reply.status(hex(sum).as_bytes());
+    Ok(())
+}
+
+fn digest_values(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
+    cx.reply.array(args.len() - 2);
+    for bytes in args.iter_from(2) {
+        let key = cx.keys.key(bytes);
+        let digest = cx.keys.peek(key).map_or([0; 3], |entry| value_digest(entry.string()));
+        cx.reply.status(hex(digest).as_bytes());
+    }
+    Ok(())
+}
+
+fn htstats(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
+    let db = args.int(2).ok().and_then(|db| usize::try_from(db).ok());
+    let keyspace = cx.keys.keyspace();
+    let db = db.filter(|&db| db < keyspace.databases()).ok_or(CmdError::Text("ERR Out of range database"))?;
+    let mut lens: Vec<usize> = Vec::new();
+    for len in keyspace.chain_lens(db) {
+        if lens.len() <= len {
+            lens.resize(len + 1, 0);
+        }
+        lens[len] += 1;
+    }
+    let mut text = format!(
+        "[Dictionary HT]\nHash table 0 stats (main hash table):\n table size: {}\n number of entries: {}\n",
+        keyspace.buckets(db) * 7,
+        keyspace.len(db)
+    );
+    for (len, count) in lens.iter().enumerate().filter(|(_, count)| **count > 0) {
+        text.push_str(&format!("   {len} entries: {count} buckets\n"));
+    }
+    text.push_str(&format!("[Expires HT]\n number of entries: {}\n", keyspace.expires_len(db)));
+    cx.reply.verbatim(b"txt", text.as_bytes());
+    Ok(())
+}
+
+fn string_match(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
+    let len = usize::try_from(args.int(2)?).ok().filter(|len| *len <= 64 << 20).ok_or(CmdError::OUT_OF_RANGE)?;
+    let text = alloc::vec![b'a'; len];
+    cx.reply.integer(i64::from(glob_match(args.at(3), &text, Case::Sensitive)));
+    Ok(())
+}
+
+fn structsize(cx: &mut Ctx<'_>) -> CmdResult {
+    let line = format!("bits:{} bucket:64 session:{}", usize::BITS, size_of::<crate::engine::Session>());
+    cx.reply.status(line.as_bytes());
+    Ok(())
+}
+
+fn help(cx: &mut Ctx<'_>) -> CmdResult {
+    const LINES: [&str; 34] = [
+        "DEBUG <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
+        "CLIENT-ENFORCE-REPLY-LIST <0|1>",
+        "    Counts every reply as if it were queued.",
+        "DIGEST",
+        "    Prints a digest of all data.",
+        "DIGEST-VALUE <key> [<key> ...]",
+        "    Prints a digest of each value.",
+        "ERROR <message>",
+        "    Answers this error.",
+        "HTSTATS <dbid>",
+        "    Counts the chains of a database's table by length.",
+        "LOG <message>",
+        "    Writes a line to the log.",
+        "OBJECT <key>",
+        "    Describes a value's place in memory.",
+        "PANIC",
+        "    Ends the process as a failed assertion would.",
+        "PAUSE-CRON <0|1>",
+        "    Stops the periodic work.",
+        "POPULATE <count> [<prefix>] [<size>]",
+        "    Creates keys.",
+        "PROTOCOL <type>",
+        "    Answers a sample of a type of reply.",
+        "SEGFAULT",
+        "    Ends the process as an invalid access would.",
+        "SET-ACTIVE-EXPIRE <0|1>",
+        "    Turns the removal of expired keys that nobody asks for off or on.",
+        "SLEEP <seconds>",
+        "    Blocks the server.",
+        "STRINGMATCH-LEN <len> <pattern>",
+        "    Matches a pattern against so many letters.",
+        "STRUCTSIZE",
+        "    Prints sizes of structures.",
+        "HELP",
+    ];
+    cx.reply.array(LINES.len() + 1);
+    LINES.iter().for_each(|line| cx.reply.status(line.as_bytes()));
+    cx.reply.status(b"    Prints this help.");
+    Ok(())
+}

@@ -1,0 +1,233 @@
+//! Commands on whole keys and whole databases.
+
+use alloc::vec::Vec;
+
+use crate::engine::{Args, CmdError, CmdResult, Ctx};
+use crate::glob::{Case, glob_match};
+use crate::num;
+
+/// RANDOMKEY gives up after so many expired keys, as the reference does.
+const RANDOMKEY_TRIES: usize = 100;
+
+/// A 32-bit integer, with the reference's two errors.
+pub(super) fn int32(cx: &mut Ctx<'_>, bytes: &[u8]) -> Result<i32, CmdError> {
+    let value = num::parse_i64(bytes).ok_or(CmdError::NOT_INTEGER)?;
+    let (min, max) = (i32::MIN, i32::MAX);
+    i32::try_from(value)
+        .map_err(|_| cx.fail(format_args!("ERR value is out of range, value must between {min} and {max}")))
+}
+
+/// A database by its number.
+pub(super) fn database(cx: &mut Ctx<'_>, bytes: &[u8]) -> Result<usize, CmdError> {
+    let index = int32(cx, bytes)?;
+    checked_database(cx, index)
+}
+
+fn checked_database(cx: &mut Ctx<'_>, index: i32) -> Result<usize, CmdError> {
+    let index = usize::try_from(index).ok().filter(|&index| index < cx.keys.keyspace().databases());
+    index.ok_or(CmdError::DB_OUT_OF_RANGE)
+}
+
+/// DEL key [key ...]
+pub(crate) fn del(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
+    let mut count = 0;
+    for bytes in args.iter_from(1) {
+        let key = cx.keys.key(bytes);
+        count += u64::from(cx.keys.delete(key));
+    }
+    cx.shared.stats.dirty += count;
+    cx.reply.unsigned(count);
+    Ok(())
+}
+
+/// UNLINK key [key ...]: a string is one free, so there is nothing to put off.
+pub(crate) fn unlink(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
+    del(cx, args)
+}
+
+/// EXISTS key [key ...]
+pub(crate) fn exists(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
+    let mut count = 0;
+    for bytes in args.iter_from(1) {
+        let key = cx.keys.key(bytes);
+        count += u64::from(cx.keys.read_no_touch(key).is_some());
+    }
+    cx.reply.unsigned(count);
+    Ok(())
+}
+
+/// TOUCH key [key ...]
+pub(crate) fn touch(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
+    let mut count = 0;
+    for bytes in args.iter_from(1) {
+        let key = cx.keys.key(bytes);
+        count += u64::from(cx.keys.read(key).is_some());
+    }
+    cx.reply.unsigned(count);
+    Ok(())
+}
+
+/// TYPE key
+pub(crate) fn type_of(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
+    let key = cx.keys.key(args.at(1));
+    let name = cx.keys.read_no_touch(key).map_or("none", |entry| entry.kind().name());
+    cx.reply.status(name.as_bytes());
+    Ok(())
+}
+
+/// RENAME key newkey
+pub(crate) fn rename(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
+    move_name(cx, args, true)?;
+    cx.reply.ok();
+    Ok(())
+}
+
+/// RENAMENX key newkey
+pub(crate) fn renamenx(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
+    let moved = move_name(cx, args, false)?;
+    cx.reply.integer(i64::from(moved));
+    Ok(())
+}
+
+fn move_name(cx: &mut Ctx<'_>, args: &Args<'_>, overwrite: bool) -> Result<bool, CmdError> {
+    let (from, to) = (cx.keys.key(args.at(1)), cx.keys.key(args.at(2)));
+    let copied = cx.keys.copy_out(from).ok_or(CmdError::NO_SUCH_KEY)?;
+    if from.bytes == to.bytes || (!overwrite && cx.keys.peek(to).is_some()) {
+        return Ok(false);
+    }
+    cx.keys.delete(from);
+    cx.keys.put_copy(to, copied);
+    cx.shared.stats.dirty += 1;
+    Ok(true)
+}
+
+/// COPY source destination [DB database] [REPLACE]
+pub(crate) fn copy(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
+    let (mut db, mut replace, mut index) = (cx.keys.db(), false, 3);
+    while index < args.len() {
+        if args.is(index, "REPLACE") {
+            replace = true;
+        } else if args.is(index, "DB") && index + 1 < args.len() {
+            db = database(cx, args.at(index + 1))?;
+            index += 1;
+        } else {
+            return Err(CmdError::SYNTAX);
+        }
+        index += 1;
+    }
+    let (from, to) = (cx.keys.key(args.at(1)), cx.keys.key(args.at(2)));
+    if db == cx.keys.db() && from.bytes == to.bytes {
+        return Err(CmdError::SAME_OBJECT);
+    }
+    let copied = cx.keys.read(from).is_some().then(|| cx.keys.copy_out(from)).flatten();
+    let mut target = cx.keys.other(db);
+    let done = match copied {
+        Some(copied) if replace || target.peek(to).is_none() => {
+            target.put_copy(to, copied);
+            cx.shared.stats.dirty += 1;
+            true
+        }
+        _ => false,
+    };
+    cx.reply.integer(i64::from(done));
+    Ok(())
+}
+
+/// MOVE key database
+pub(crate) fn move_key(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
+    let db = database(cx, args.at(2))?;
+    if db == cx.keys.db() {
+        return Err(CmdError::SAME_OBJECT);
+    }
+    let key = cx.keys.key(args.at(1));
+    let copied = cx.keys.copy_out(key);
+    let moved = match copied {
+        Some(copied) if cx.keys.other(db).peek(key).is_none() => {
+            cx.keys.delete(key);
+            cx.keys.other(db).put_copy(key, copied);
+            cx.shared.stats.dirty += 1;
+            true
+        }
+        _ => false,
+    };
+    cx.reply.integer(i64::from(moved));
+    Ok(())
+}
+
+/// RANDOMKEY
+pub(crate) fn randomkey(cx: &mut Ctx<'_>, _args: &Args<'_>) -> CmdResult {
+    for tried in 0..RANDOMKEY_TRIES {
+        let Some(entry) = cx.keys.random(|bound| cx.shared.rng.below(bound)) else { break };
+        if !cx.keys.is_expired(entry) || tried + 1 == RANDOMKEY_TRIES {
+            cx.reply.bulk(entry.key());
+            return Ok(());
+        }
+        let expired = entry.key().to_vec();
+        cx.keys.purge_expired(&[expired]);
+    }
+    cx.reply.null();
+    Ok(())
+}
+
+/// KEYS pattern
+pub(crate) fn keys(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
+    let pattern = args.at(1);
+    let mut found: Vec<&[u8]> = Vec::new();
+    let mut expired: Vec<Vec<u8>> = Vec::new();
+    cx.keys.for_each(|entry| {
+        let key = entry.key();
+        if pattern == b"*" || glob_match(pattern, key, Case::Sensitive) {
+            if cx.keys.is_expired(entry) { expired.push(key.to_vec()) } else { found.push(key) }
+        }
+    });
+    cx.reply.array(found.len());
+    found.iter().for_each(|key| cx.reply.bulk(key));
+    cx.keys.purge_expired(&expired);
+    Ok(())
+}
+
+/// DBSIZE
+pub(crate) fn dbsize(cx: &mut Ctx<'_>, _args: &Args<'_>) -> CmdResult {
+    cx.reply.count(cx.keys.len());
+    Ok(())
+}
+
+/// FLUSHDB [ASYNC | SYNC]
+pub(crate) fn flushdb(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
+    let db = cx.keys.db();
+    flush(cx, args, db..db + 1)
+}
+
+/// FLUSHALL [ASYNC | SYNC]
+pub(crate) fn flushall(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
+    let all = cx.keys.keyspace().databases();
+    flush(cx, args, 0..all)
+}
+
+fn flush(cx: &mut Ctx<'_>, args: &Args<'_>, databases: core::ops::Range<usize>) -> CmdResult {
+    let sync = match args.len() {
+        1 => false,
+        2 if args.is(1, "ASYNC") => false,
+        2 if args.is(1, "SYNC") => true,
+        _ => return Err(CmdError::SYNTAX),
+    };
+    let keyspace = cx.keys.keyspace();
+    let removed: usize = databases.map(|db| keyspace.flush(db)).sum();
+    // Without SYNC the memory is given back in small steps between turns of the loop.
+    while sync && keyspace.reclaim_step(4096) {}
+    cx.shared.stats.dirty += removed as u64;
+    cx.reply.ok();
+    Ok(())
+}
+
+/// SWAPDB database1 database2
+pub(crate) fn swapdb(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
+    let parse = |bytes: &[u8]| num::parse_i64(bytes).and_then(|index| i32::try_from(index).ok());
+    let first = parse(args.at(1)).ok_or(CmdError::Text("ERR invalid first DB index"))?;
+    let second = parse(args.at(2)).ok_or(CmdError::Text("ERR invalid second DB index"))?;
+    let (first, second) = (checked_database(cx, first)?, checked_database(cx, second)?);
+    cx.keys.keyspace().swap(first, second);
+    cx.shared.stats.dirty += 1;
+    cx.reply.ok();
+    Ok(())
+}

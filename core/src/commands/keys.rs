@@ -1,0 +1,75 @@
+//! Finds the keys of a command line by the table's key specs.
+//!
+//! Never trusts a count: whatever an argument says, only arguments that exist are keys.
+
+use alloc::vec::Vec;
+
+use super::table::{Begin, Command, Find, KeyFlags, KeySpec};
+use crate::engine::Args;
+use crate::num;
+
+/// A key of a command line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FoundKey {
+    /// Which argument it is.
+    pub index: usize,
+    /// What becomes of it.
+    pub flags: KeyFlags,
+}
+
+/// The keys of a command line whose command begins at argument `from`. `None` when it makes no sense.
+pub fn find_keys(command: &Command, args: &Args<'_>, from: usize) -> Option<Vec<FoundKey>> {
+    let mut found = Vec::new();
+    for spec in command.key_specs {
+        find_by_spec(spec, args, from, &mut found)?;
+    }
+    Some(found)
+}
+
+fn find_by_spec(spec: &KeySpec, args: &Args<'_>, from: usize, found: &mut Vec<FoundKey>) -> Option<()> {
+    let argc = args.len().checked_sub(from)?;
+    let first = match spec.begin {
+        Begin::Index(index) => index,
+        Begin::Keyword(word, start) => match keyword(word, start, args, from, argc) {
+            Some(at) => at + 1,
+            None => return Some(()),
+        },
+        Begin::Unknown => return Some(()),
+    };
+    let (first, last, step) = match spec.find {
+        Find::Range { last, step, limit } => (first, range_end(first, last, limit, argc)?, step),
+        Find::Count { at, first: offset, step } => {
+            let count = num::parse_i64(args.get(from + first + at)?).filter(|&count| count > 0)?;
+            let count = usize::try_from(count).ok()?;
+            let start = first + offset;
+            //= security redis#14847: a count beyond the arguments names no key
+            let last = start.checked_add((count - 1).checked_mul(step)?)?;
+            (start, last, step)
+        }
+        Find::Unknown => return Some(()),
+    };
+    if first >= argc || last >= argc || last < first {
+        return None;
+    }
+    let keys = (first..=last).step_by(step.max(1));
+    found.extend(keys.map(|index| FoundKey { index: from + index, flags: spec.flags }));
+    Some(())
+}
+
+fn range_end(first: usize, last: i32, limit: usize, argc: usize) -> Option<usize> {
+    match usize::try_from(last) {
+        Ok(last) => first.checked_add(last),
+        Err(_) if last == -1 && limit > 1 => Some(first + (argc.checked_sub(first)? / limit).checked_sub(1)?),
+        Err(_) => argc.checked_sub(usize::try_from(last.unsigned_abs()).ok()?),
+    }
+}
+
+fn keyword(word: &str, start: i32, args: &Args<'_>, from: usize, argc: usize) -> Option<usize> {
+    match usize::try_from(start) {
+        Ok(start) => (start..argc).find(|&index| args.is(from + index, word)),
+        Err(_) => {
+            let start = argc.checked_sub(usize::try_from(start.unsigned_abs()).ok()?)?;
+            (1..=start).rev().find(|&index| args.is(from + index, word))
+        }
+    }
+}

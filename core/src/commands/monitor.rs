@@ -1,0 +1,13 @@
+//! MONITOR: the client sees every command that is executed.
+
+use crate::engine::{Args, CmdResult, Ctx, SessionFlags};
+
+/// MONITOR
+pub(crate) fn monitor(cx: &mut Ctx<'_>, _args: &Args<'_>) -> CmdResult {
+    if !cx.session.flags.contains(SessionFlags::MONITOR) {
+        cx.session.flags.insert(SessionFlags::MONITOR);
+        cx.shared.monitors.push(cx.session.slot);
+    }
+    cx.reply.ok();
+    Ok(())
+}

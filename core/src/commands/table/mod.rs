@@ -1,0 +1,326 @@
+//! The command table, as data: it answers COMMAND, look-ups, arity and key extraction alike.
+
+mod rows;
+
+use core::fmt;
+
+use bitflags::bitflags;
+
+use crate::engine::{Args, CmdResult, Ctx};
+
+pub use self::rows::{COMMAND_COUNT, COMMANDS};
+
+/// Runs a command.
+pub type Handler = fn(&mut Ctx<'_>, &Args<'_>) -> CmdResult;
+
+/// Number of a command or subcommand, for arrays of statistics.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CommandId(pub u16);
+
+bitflags! {
+    /// Properties of a command.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    #[expect(missing_docs, reason = "each is the reference's flag of its name")]
+    pub struct CommandFlags: u32 {
+        const WRITE = 1;
+        const READONLY = 1 << 1;
+        const DENYOOM = 1 << 2;
+        const MODULE = 1 << 3;
+        const ADMIN = 1 << 4;
+        const PUBSUB = 1 << 5;
+        const NOSCRIPT = 1 << 6;
+        const BLOCKING = 1 << 7;
+        const LOADING = 1 << 8;
+        const STALE = 1 << 9;
+        const SKIP_MONITOR = 1 << 10;
+        const SKIP_COMMANDLOG = 1 << 11;
+        const ASKING = 1 << 12;
+        const FAST = 1 << 13;
+        const NO_AUTH = 1 << 14;
+        const NO_MANDATORY_KEYS = 1 << 15;
+        const NO_ASYNC_LOADING = 1 << 16;
+        const NO_MULTI = 1 << 17;
+        const MOVABLE_KEYS = 1 << 18;
+        const ALLOW_BUSY = 1 << 19;
+        const MAY_REPLICATE = 1 << 20;
+        const SENTINEL = 1 << 21;
+        const ONLY_SENTINEL = 1 << 22;
+        const PROTECTED = 1 << 23;
+        const TOUCHES_ARBITRARY_KEYS = 1 << 24;
+        const ALL_DBS = 1 << 25;
+    }
+
+    /// ACL categories of a command.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    #[expect(missing_docs, reason = "each is the category of its name")]
+    pub struct AclCategories: u32 {
+        const KEYSPACE = 1;
+        const READ = 1 << 1;
+        const WRITE = 1 << 2;
+        const SET = 1 << 3;
+        const SORTEDSET = 1 << 4;
+        const LIST = 1 << 5;
+        const HASH = 1 << 6;
+        const STRING = 1 << 7;
+        const BITMAP = 1 << 8;
+        const HYPERLOGLOG = 1 << 9;
+        const GEO = 1 << 10;
+        const STREAM = 1 << 11;
+        const PUBSUB = 1 << 12;
+        const ADMIN = 1 << 13;
+        const FAST = 1 << 14;
+        const SLOW = 1 << 15;
+        const BLOCKING = 1 << 16;
+        const DANGEROUS = 1 << 17;
+        const CONNECTION = 1 << 18;
+        const TRANSACTION = 1 << 19;
+        const SCRIPTING = 1 << 20;
+    }
+
+    /// What a command does with a key.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    #[expect(missing_docs, reason = "each is the reference's flag of its name")]
+    pub struct KeyFlags: u16 {
+        const RO = 1;
+        const RW = 1 << 1;
+        const OW = 1 << 2;
+        const RM = 1 << 3;
+        const ACCESS = 1 << 4;
+        const UPDATE = 1 << 5;
+        const INSERT = 1 << 6;
+        const DELETE = 1 << 7;
+        const NOT_KEY = 1 << 8;
+        const INCOMPLETE = 1 << 9;
+        const VARIABLE_FLAGS = 1 << 10;
+    }
+
+    /// Properties of an argument.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    #[expect(missing_docs, reason = "each is the reference's flag of its name")]
+    pub struct ArgFlags: u8 {
+        const OPTIONAL = 1;
+        const MULTIPLE = 2;
+        const MULTIPLE_TOKEN = 4;
+    }
+}
+
+/// Names of command flags in the order in which they are shown; the others are not.
+pub(super) const COMMAND_FLAG_NAMES: [(CommandFlags, &str); 19] = [
+    (CommandFlags::WRITE, "write"),
+    (CommandFlags::READONLY, "readonly"),
+    (CommandFlags::DENYOOM, "denyoom"),
+    (CommandFlags::MODULE, "module"),
+    (CommandFlags::ADMIN, "admin"),
+    (CommandFlags::PUBSUB, "pubsub"),
+    (CommandFlags::NOSCRIPT, "noscript"),
+    (CommandFlags::BLOCKING, "blocking"),
+    (CommandFlags::LOADING, "loading"),
+    (CommandFlags::STALE, "stale"),
+    (CommandFlags::SKIP_MONITOR, "skip_monitor"),
+    (CommandFlags::SKIP_COMMANDLOG, "skip_commandlog"),
+    (CommandFlags::ASKING, "asking"),
+    (CommandFlags::FAST, "fast"),
+    (CommandFlags::NO_AUTH, "no_auth"),
+    (CommandFlags::NO_MANDATORY_KEYS, "no_mandatory_keys"),
+    (CommandFlags::NO_ASYNC_LOADING, "no_async_loading"),
+    (CommandFlags::NO_MULTI, "no_multi"),
+    (CommandFlags::MOVABLE_KEYS, "movablekeys"),
+];
+
+/// Where to begin looking for keys.
+#[derive(Clone, Copy, Debug)]
+pub enum Begin {
+    /// At this argument.
+    Index(usize),
+    /// Behind this word, looked for from this argument on (negative: backwards from the end).
+    Keyword(&'static str, i32),
+    /// Cannot be told.
+    Unknown,
+}
+
+/// Which arguments from there on are keys.
+#[derive(Clone, Copy, Debug)]
+pub enum Find {
+    /// A range.
+    Range {
+        /// The last, relative to the first; negative: from the end.
+        last: i32,
+        /// Distance between keys.
+        step: usize,
+        /// With `last` -1: only the first 1/limit of the arguments (0 and 1: all).
+        limit: usize,
+    },
+    /// As many as an argument says.
+    Count {
+        /// That argument, relative to the beginning.
+        at: usize,
+        /// The first key, likewise.
+        first: usize,
+        /// Distance between keys.
+        step: usize,
+    },
+    /// Cannot be told.
+    Unknown,
+}
+
+/// Where some of a command's keys are and what becomes of them.
+#[derive(Clone, Copy, Debug)]
+pub struct KeySpec {
+    /// A remark; may be empty.
+    pub notes: &'static str,
+    /// What becomes of them.
+    pub flags: KeyFlags,
+    /// Where to begin.
+    pub begin: Begin,
+    /// Which they are.
+    pub find: Find,
+}
+
+/// An argument, for COMMAND DOCS.
+#[derive(Clone, Copy, Debug)]
+#[expect(missing_docs, reason = "each is the field of its name in COMMAND DOCS")]
+pub struct Arg {
+    pub name: &'static str,
+    pub kind: &'static str,
+    pub display: &'static str,
+    pub token: &'static str,
+    pub since: &'static str,
+    pub deprecated_since: &'static str,
+    pub summary: &'static str,
+    pub key_spec: i8,
+    pub flags: ArgFlags,
+    pub args: &'static [Arg],
+}
+
+/// A command or subcommand.
+pub struct Command {
+    /// Its name, lower case.
+    pub name: &'static str,
+    /// With its container's: `client|list`.
+    pub full_name: &'static str,
+    /// Its number.
+    pub id: CommandId,
+    /// Arguments, the name included; negative: at least so many.
+    pub arity: i16,
+    /// Properties.
+    pub flags: CommandFlags,
+    /// ACL categories.
+    pub acl: AclCategories,
+    /// Hints for clients.
+    pub tips: &'static [&'static str],
+    /// Where its keys are.
+    pub key_specs: &'static [KeySpec],
+    /// Group of commands.
+    pub group: &'static str,
+    /// One line about it.
+    pub summary: &'static str,
+    /// Version it came with.
+    pub since: &'static str,
+    /// Complexity.
+    pub complexity: &'static str,
+    /// Versions it changed with.
+    pub history: &'static [(&'static str, &'static str)],
+    /// Version since which it is deprecated.
+    pub deprecated_since: &'static str,
+    /// What to use in its place.
+    pub replaced_by: &'static str,
+    /// Flags of its documentation.
+    pub doc_flags: &'static [&'static str],
+    /// Arguments.
+    pub args: &'static [Arg],
+    /// Subcommands.
+    pub subcommands: &'static [Command],
+    /// What runs it.
+    pub handler: Handler,
+}
+
+impl fmt::Debug for Command {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.full_name)
+    }
+}
+
+/// Slots of the look-up table: at most a fifth full.
+const LOOKUP_LEN: usize = 1024;
+
+/// Mixes the letters of a name, upper and lower case alike.
+const fn mix(name: &[u8]) -> usize {
+    let (mut hash, mut index) = (name.len() as u32, 0);
+    while index < name.len() {
+        hash = (hash ^ (name[index] | 0x20) as u32).wrapping_mul(0x0100_0193);
+        index += 1;
+    }
+    (hash ^ hash >> 15) as usize % LOOKUP_LEN
+}
+
+/// Index into [`COMMANDS`] plus one, by hash, with linear probing; built by the compiler.
+static LOOKUP: [u16; LOOKUP_LEN] = {
+    let mut table = [0u16; LOOKUP_LEN];
+    let mut index = 0;
+    while index < COMMANDS.len() {
+        let mut slot = mix(COMMANDS[index].name.as_bytes());
+        while table[slot] != 0 {
+            slot = (slot + 1) % LOOKUP_LEN;
+        }
+        index += 1;
+        table[slot] = index as u16;
+    }
+    table
+};
+
+/// Longest name of a command.
+const NAME_LEN_MAX: usize = 32;
+
+/// The command of a name, in any case.
+#[inline]
+pub fn lookup(name: &[u8]) -> Option<&'static Command> {
+    if name.len() > NAME_LEN_MAX {
+        return None;
+    }
+    let mut slot = mix(name);
+    while LOOKUP[slot] != 0 {
+        let command = &COMMANDS[usize::from(LOOKUP[slot]) - 1];
+        if command.name.as_bytes().eq_ignore_ascii_case(name) {
+            return Some(command);
+        }
+        slot = (slot + 1) % LOOKUP_LEN;
+    }
+    None
+}
+
+/// The subcommand of a name, in any case.
+pub fn lookup_sub(container: &Command, name: &[u8]) -> Option<&'static Command> {
+    container.subcommands.iter().find(|sub| sub.name.as_bytes().eq_ignore_ascii_case(name))
+}
+
+/// The command that names a subcommand too: `client|list`.
+pub fn lookup_full(name: &[u8]) -> Option<&'static Command> {
+    match name.iter().position(|&byte| byte == b'|') {
+        Some(at) => lookup_sub(lookup(&name[..at])?, &name[at + 1..]),
+        None => lookup(name),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{COMMAND_COUNT, COMMANDS, lookup, lookup_full};
+
+    #[test]
+    fn every_name_is_found_in_any_case() {
+        let mut ids = std::vec![false; COMMAND_COUNT];
+        for command in COMMANDS {
+            for name in [command.name.to_ascii_uppercase(), command.name.into()] {
+                assert!(core::ptr::eq(lookup(name.as_bytes()).unwrap(), command));
+            }
+            for one in core::iter::once(command).chain(command.subcommands) {
+                assert!(core::ptr::eq(lookup_full(one.full_name.as_bytes()).unwrap(), one));
+                assert!(!core::mem::replace(&mut ids[usize::from(one.id.0)], true));
+            }
+        }
+        assert!(ids.iter().all(|&seen| seen));
+        for none in ["", "ge", "gett", "client|nope", "nope|list"] {
+            assert!(lookup_full(none.as_bytes()).is_none(), "{none}");
+        }
+        assert!(lookup(&[b'x'; 1000]).is_none());
+    }
+}

@@ -1,0 +1,219 @@
+//! A client's I/O half: socket, request bytes, decoder state, replies that wait.
+//!
+//! It is one movable box and knows nothing of keys or commands; who holds the box may touch the client's
+//! input and output, nobody else can. The other half is the engine's session, found by the same slot.
+
+use vireo_core::engine::ClientSlot;
+use vireo_core::engine::host::IoUse;
+use vireo_core::resp::Decoder;
+
+use crate::out_buf::OutBuf;
+use crate::read_buf::ReadBuf;
+
+/// Size of the buffer that replies are first written to, as CLIENT LIST shows it.
+pub(crate) const REPLY_BUFFER_LEN: usize = 16 * 1024;
+
+/// Why a connection goes away once its replies are sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Closing {
+    /// It stays.
+    No,
+    /// After the replies that wait; nothing more is read.
+    AfterReplies,
+}
+
+/// A client's I/O half.
+#[derive(Debug)]
+pub(crate) struct Connection<S> {
+    /// The socket; closed when the connection is dropped.
+    pub(crate) socket: S,
+    /// Where the engine and the poller know it.
+    pub(crate) slot: ClientSlot,
+    /// Request bytes left over from earlier reads.
+    pub(crate) read: ReadBuf,
+    /// How far the request at the start of `read` is decoded.
+    pub(crate) decoder: Decoder,
+    /// Replies that the socket did not take yet.
+    pub(crate) out: OutBuf,
+    /// The poller watches for room to write.
+    pub(crate) watches_write: bool,
+    /// The poller watches for bytes to read.
+    pub(crate) watches_read: bool,
+    /// Its requests wait for the end of a pause.
+    pub(crate) paused: bool,
+    /// It goes once its replies are sent.
+    pub(crate) closing: Closing,
+    /// It is on the list of connections to write to at the end of this turn.
+    pub(crate) flush_listed: bool,
+    /// When its replies passed the soft limit, monotonic µs.
+    pub(crate) over_soft_limit_since_us: Option<u64>,
+    /// Last read or write, monotonic µs.
+    pub(crate) active_us: u64,
+    /// Most bytes of replies that waited at once.
+    pub(crate) reply_peak: usize,
+    /// Bytes received.
+    pub(crate) net_in: u64,
+    /// Bytes sent.
+    pub(crate) net_out: u64,
+}
+
+impl<S> Connection<S> {
+    /// The I/O half of a connection that was just accepted.
+    pub(crate) fn new(socket: S, slot: ClientSlot, now_us: u64) -> Self {
+        Self {
+            socket,
+            slot,
+            read: ReadBuf::default(),
+            decoder: Decoder::default(),
+            out: OutBuf::default(),
+            watches_write: false,
+            watches_read: true,
+            paused: false,
+            closing: Closing::No,
+            flush_listed: false,
+            over_soft_limit_since_us: None,
+            active_us: now_us,
+            reply_peak: 0,
+            net_in: 0,
+            net_out: 0,
+        }
+    }
+
+    /// What it holds, for CLIENT LIST and the memory reports.
+    pub(crate) fn io_use(&self) -> IoUse {
+        IoUse {
+            query_len: self.read.len(),
+            query_free: self.read.free(),
+            argv_mem: 0,
+            reply_capacity: REPLY_BUFFER_LEN,
+            reply_peak: self.reply_peak.min(REPLY_BUFFER_LEN),
+            reply_len: 0,
+            reply_chunks: self.out.chunks(),
+            reply_chunk_bytes: self.out.memory(),
+            reading: self.watches_read,
+            writing: self.watches_write,
+            net_in: self.net_in,
+            net_out: self.net_out,
+        }
+    }
+}
+
+/// All connections, by slot.
+///
+/// Invariant: a connection is absent from its slot only while the loop works on it.
+#[derive(Debug)]
+pub(crate) struct Connections<S> {
+    slots: Vec<Place<S>>,
+    free: Vec<u32>,
+    len: usize,
+}
+
+#[derive(Debug)]
+struct Place<S> {
+    /// Tells a token of an earlier connection in this slot from the present one's.
+    generation: u32,
+    connection: Option<Box<Connection<S>>>,
+    used: bool,
+}
+
+impl<S> Default for Connections<S> {
+    fn default() -> Self {
+        Self { slots: Vec::new(), free: Vec::new(), len: 0 }
+    }
+}
+
+impl<S> Connections<S> {
+    /// How many there are, the one being worked on included.
+    pub(crate) fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Slots handed out so far, free ones included.
+    pub(crate) fn slots_len(&self) -> usize {
+        self.slots.len()
+    }
+
+    /// Reserves a slot.
+    pub(crate) fn reserve(&mut self) -> ClientSlot {
+        self.len += 1;
+        if let Some(index) = self.free.pop() {
+            self.slots[index as usize].used = true;
+            return ClientSlot(index);
+        }
+        let index = u32::try_from(self.slots.len()).unwrap_or(u32::MAX);
+        self.slots.push(Place { generation: 0, connection: None, used: true });
+        ClientSlot(index)
+    }
+
+    /// Gives a slot back; its tokens are dead from now on.
+    pub(crate) fn release(&mut self, slot: ClientSlot) {
+        let place = &mut self.slots[slot.0 as usize];
+        assert!(place.used, "a slot is released once");
+        place.used = false;
+        place.connection = None;
+        place.generation = place.generation.wrapping_add(1) & GENERATION_MASK;
+        self.free.push(slot.0);
+        self.len -= 1;
+    }
+
+    /// The poller's name of the connection in a slot.
+    pub(crate) fn token(&self, slot: ClientSlot) -> u64 {
+        u64::from(self.slots[slot.0 as usize].generation) << 32 | u64::from(slot.0)
+    }
+
+    /// The slot a token names, if its connection still lives.
+    pub(crate) fn resolve(&self, token: u64) -> Option<ClientSlot> {
+        let index = u32::try_from(token & u64::from(u32::MAX)).ok()?;
+        let place = self.slots.get(index as usize)?;
+        (place.used && u64::from(place.generation) == token >> 32).then_some(ClientSlot(index))
+    }
+
+    /// Lends a connection out of its slot.
+    pub(crate) fn take(&mut self, slot: ClientSlot) -> Option<Box<Connection<S>>> {
+        self.slots.get_mut(slot.0 as usize)?.connection.take()
+    }
+
+    /// Puts a connection (back) into its slot.
+    pub(crate) fn put(&mut self, connection: Box<Connection<S>>) {
+        let slot = connection.slot.0 as usize;
+        self.slots[slot].connection = Some(connection);
+    }
+
+    /// The connection in a slot, unless it is being worked on.
+    pub(crate) fn get(&self, slot: ClientSlot) -> Option<&Connection<S>> {
+        self.slots.get(slot.0 as usize)?.connection.as_deref()
+    }
+
+    /// Same, to change it.
+    pub(crate) fn get_mut(&mut self, slot: ClientSlot) -> Option<&mut Connection<S>> {
+        self.slots.get_mut(slot.0 as usize)?.connection.as_deref_mut()
+    }
+}
+
+/// Generations leave the top bit of a token free: the loop's own sources (listeners, signals) have it set.
+const GENERATION_MASK: u32 = u32::MAX >> 1;
+
+#[cfg(test)]
+mod tests {
+    use super::{Connection, Connections};
+
+    #[test]
+    fn a_token_dies_with_its_connection() {
+        let mut all: Connections<()> = Connections::default();
+        let first = all.reserve();
+        all.put(Box::new(Connection::new((), first, 0)));
+        let token = all.token(first);
+        assert_eq!(all.resolve(token), Some(first));
+        let lent = all.take(first);
+        assert!(all.get(first).is_none());
+        assert_eq!(all.resolve(token), Some(first));
+        drop(lent);
+        all.release(first);
+        assert_eq!(all.resolve(token), None);
+        let second = all.reserve();
+        assert_eq!(second, first);
+        assert_eq!(all.resolve(token), None);
+        assert_eq!(all.resolve(all.token(second)), Some(second));
+        assert_eq!(all.len(), 1);
+    }
+}

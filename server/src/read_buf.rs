@@ -1,0 +1,147 @@
+//! Request bytes of a client that do not make a whole request yet.
+//!
+//! Reads go into one buffer that all clients share; whole requests are executed in place there. Only a
+//! client that leaves part of a request behind gets a buffer of its own, and keeps it for a while, since one
+//! that split a request once will do so again.
+
+/// A client's own buffer starts at this size.
+pub(crate) const OWN_LEN_MIN: usize = 16 * 1024;
+/// A buffer above this is cut back when it is mostly unused.
+const RESIZE_THRESHOLD: usize = 32 * 1024;
+
+/// Request bytes of one client that wait for the rest.
+#[derive(Debug, Default)]
+pub(crate) struct ReadBuf {
+    bytes: Vec<u8>,
+    /// Bytes received; the rest of `bytes` is room.
+    filled: usize,
+    /// Bytes executed already.
+    consumed: usize,
+    /// Most bytes held at once since the last look of the periodic work.
+    peak: usize,
+}
+
+impl ReadBuf {
+    /// The client has no buffer of its own.
+    pub(crate) fn is_absent(&self) -> bool {
+        self.bytes.is_empty()
+    }
+
+    /// Bytes received and not executed.
+    pub(crate) fn len(&self) -> usize {
+        self.filled - self.consumed
+    }
+
+    /// Room left.
+    pub(crate) fn free(&self) -> usize {
+        self.bytes.len() - self.filled
+    }
+
+    /// Memory of the buffer.
+    pub(crate) fn memory(&self) -> usize {
+        self.bytes.capacity()
+    }
+
+    /// Bytes received and not executed, to be decoded.
+    pub(crate) fn pending(&mut self) -> &mut [u8] {
+        &mut self.bytes[self.consumed..self.filled]
+    }
+
+    /// Keeps what the shared buffer has left over.
+    pub(crate) fn keep(&mut self, rest: &[u8]) {
+        let room = self.room(rest.len());
+        room[..rest.len()].copy_from_slice(rest);
+        self.fill(rest.len());
+    }
+
+    /// Room for at least `least` more bytes, to be read into.
+    ///
+    /// The buffer at most doubles: memory follows what has arrived, never what was announced.
+    pub(crate) fn room(&mut self, least: usize) -> &mut [u8] {
+        if self.consumed > 0 {
+            self.bytes.copy_within(self.consumed..self.filled, 0);
+            self.filled -= self.consumed;
+            self.consumed = 0;
+        }
+        if self.bytes.len() - self.filled < least {
+            let target = (self.filled + least).max(self.filled * 2).max(OWN_LEN_MIN);
+            self.bytes.reserve_exact(target - self.bytes.len());
+            self.bytes.resize(target, 0);
+        }
+        &mut self.bytes[self.filled..]
+    }
+
+    /// `count` bytes were read into the room.
+    pub(crate) fn fill(&mut self, count: usize) {
+        self.filled += count;
+        self.peak = self.peak.max(self.filled - self.consumed);
+    }
+
+    /// `count` bytes were executed.
+    pub(crate) fn consume(&mut self, count: usize) {
+        self.consumed += count;
+        if self.consumed == self.filled {
+            self.consumed = 0;
+            self.filled = 0;
+        }
+    }
+
+    /// Gives memory back that has not been needed lately: all of it when the client is idle and nothing
+    /// waits, down to twice the recent need when the buffer is large.
+    pub(crate) fn shrink(&mut self, idle: bool) {
+        let held = self.len();
+        if idle && held == 0 {
+            *self = Self::default();
+            return;
+        }
+        let target = held.max(self.peak.saturating_mul(2)).max(OWN_LEN_MIN);
+        if self.bytes.len() > RESIZE_THRESHOLD && target < self.bytes.len() {
+            let mut smaller = vec![0; target];
+            smaller[..held].copy_from_slice(&self.bytes[self.consumed..self.filled]);
+            self.bytes = smaller;
+            self.filled = held;
+            self.consumed = 0;
+        }
+        self.peak = held;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{OWN_LEN_MIN, ReadBuf};
+
+    #[test]
+    fn bytes_survive_growth_and_consumption() {
+        let mut buf = ReadBuf::default();
+        assert!(buf.is_absent());
+        let all: Vec<u8> = (0..200_000usize).map(|i| u8::try_from(i % 253).unwrap_or(0)).collect();
+        let (mut sent, mut seen) = (0, Vec::new());
+        for step in [1usize, 100, 16_000, 40_000, 3].iter().cycle() {
+            if sent == all.len() {
+                break;
+            }
+            let step = (*step).min(all.len() - sent);
+            buf.keep(&all[sent..sent + step]);
+            sent += step;
+            let take = buf.len() / 2;
+            seen.extend_from_slice(&buf.pending()[..take]);
+            buf.consume(take);
+            buf.shrink(false);
+        }
+        seen.extend_from_slice(buf.pending());
+        assert_eq!(seen, all);
+        assert!(buf.memory() < 4 * all.len());
+    }
+
+    #[test]
+    fn an_idle_empty_buffer_goes() {
+        let mut buf = ReadBuf::default();
+        buf.keep(b"half");
+        assert!(buf.memory() >= OWN_LEN_MIN);
+        buf.shrink(true);
+        assert_eq!(buf.pending(), b"half");
+        buf.consume(4);
+        buf.shrink(true);
+        assert_eq!(buf.memory(), 0);
+    }
+}

@@ -1,0 +1,103 @@
+//! A real client library against the running server: strings, keys, expiry, pipelines, RESP3.
+
+mod common;
+
+use common::TestServer;
+use redis::{Commands, ProtocolVersion, RedisError, Value, cmd, pipe};
+
+#[test]
+fn strings_keys_and_expiry() -> Result<(), RedisError> {
+    let server = TestServer::start(&[]);
+    let mut c = server.client();
+    let _: () = c.set("k", "v")?;
+    assert_eq!(c.get::<_, String>("k")?, "v");
+    assert_eq!(c.get::<_, Option<String>>("none")?, None);
+    assert_eq!(c.incr::<_, _, i64>("n", 5)?, 5);
+    assert_eq!(c.decr::<_, _, i64>("n", 7)?, -2);
+    let _: () = c.mset(&[("a", 1), ("b", 2)])?;
+    assert_eq!(c.mget::<_, Vec<Option<i64>>>(&["a", "b", "c"])?, [Some(1), Some(2), None]);
+    assert_eq!(c.append::<_, _, usize>("k", "w")?, 2);
+    assert_eq!(c.del::<_, i64>(&["a", "b", "c"])?, 2);
+    assert!(c.expire::<_, bool>("k", 100)?);
+    assert!((1..=100).contains(&c.ttl::<_, i64>("k")?));
+    assert!(c.persist::<_, bool>("k")?);
+    let _: () = c.pset_ex("brief", "x", 1)?;
+    while c.exists::<_, bool>("brief")? {}
+    let _: () = c.rename("k", "l")?;
+    assert_eq!(c.get::<_, String>("l")?, "vw");
+    Ok(())
+}
+
+#[test]
+fn pipelines_keep_their_order() -> Result<(), RedisError> {
+    let server = TestServer::start(&[]);
+    let mut c = server.client();
+    let mut pipeline = pipe();
+    for i in 0..5000 {
+        pipeline.cmd("SET").arg(format!("key:{i}")).arg(i).ignore();
+        pipeline.cmd("GET").arg(format!("key:{i}"));
+    }
+    let got: Vec<i64> = pipeline.query(&mut c)?;
+    assert_eq!(got, (0..5000).collect::<Vec<i64>>());
+    assert_eq!(cmd("DBSIZE").query::<i64>(&mut c)?, 5000);
+    let mut seen: Vec<String> = c.scan_match::<_, String>("key:*")?.collect::<Result<_, _>>()?;
+    seen.sort();
+    seen.dedup();
+    assert_eq!(seen.len(), 5000);
+    Ok(())
+}
+
+#[test]
+fn resp3_types() -> Result<(), RedisError> {
+    let server = TestServer::start(&[]);
+    let url = format!("redis://127.0.0.1:{}/?protocol=resp3", server.port());
+    let mut c = redis::Client::open(url)?.get_connection()?;
+    let hello: Value = cmd("HELLO").arg(3).query(&mut c)?;
+    let Value::Map(fields) = hello else { panic!("HELLO 3 answers a map, not {hello:?}") };
+    assert!(fields.iter().any(|(name, value)| {
+        *name == Value::BulkString(b"proto".to_vec()) && *value == Value::Int(3)
+    }));
+    let config: Value = cmd("CONFIG").arg("GET").arg("port").query(&mut c)?;
+    assert!(matches!(config, Value::Map(_)));
+    assert_eq!(cmd("GET").arg("none").query::<Value>(&mut c)?, Value::Nil);
+    let _ = ProtocolVersion::RESP3;
+    Ok(())
+}
+
+#[test]
+fn large_values_and_many_databases() -> Result<(), RedisError> {
+    let server = TestServer::start(&[]);
+    let mut c = server.client();
+    let big = vec![b'x'; 20_000_000];
+    let _: () = c.set("big", &big)?;
+    assert_eq!(c.get::<_, Vec<u8>>("big")?, big);
+    assert_eq!(c.getrange::<_, Vec<u8>>("big", -5, -1)?, b"xxxxx");
+    for db in 0..16 {
+        let _: () = cmd("SELECT").arg(db).query(&mut c)?;
+        let _: () = c.set("here", db)?;
+    }
+    for db in 0..16 {
+        let _: () = cmd("SELECT").arg(db).query(&mut c)?;
+        assert_eq!(c.get::<_, i64>("here")?, db);
+    }
+    let _: () = cmd("FLUSHALL").query(&mut c)?;
+    assert_eq!(cmd("DBSIZE").query::<i64>(&mut c)?, 0);
+    Ok(())
+}
+
+#[test]
+fn passwords() -> Result<(), RedisError> {
+    let server = TestServer::start(&["--requirepass", "secret"]);
+    let mut raw = server.raw();
+    raw.ask(b"GET k\r\n", b"-NOAUTH Authentication required.\r\n");
+    raw.ask(
+        b"AUTH wrong\r\n",
+        b"-WRONGPASS invalid username-password pair or user is disabled.\r\n",
+    );
+    raw.ask(b"AUTH secret\r\n", b"+OK\r\n");
+    raw.ask(b"GET k\r\n", b"$-1\r\n");
+    let url = format!("redis://:secret@127.0.0.1:{}/", server.port());
+    let mut c = redis::Client::open(url)?.get_connection()?;
+    assert_eq!(cmd("PING").query::<String>(&mut c)?, "PONG");
+    Ok(())
+}
