@@ -45,7 +45,8 @@ fn ticks() -> u64 {
 impl Counter {
     /// A calibrated counter, or `None` where it is not sound.
     fn calibrate() -> Option<Self> {
-        let source = std::fs::read_to_string("/sys/devices/system/clocksource/clocksource0/current_clocksource");
+        let source =
+            std::fs::read_to_string("/sys/devices/system/clocksource/clocksource0/current_clocksource");
         if !cfg!(target_arch = "x86_64") || source.ok()?.trim() != "tsc" {
             return None;
         }

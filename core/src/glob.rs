@@ -102,14 +102,35 @@ mod tests {
     #[test]
     fn patterns() {
         let cases: [(&str, &str, bool); 22] = [
-            ("*", "abc", true), ("a*c", "abbbc", true), ("a*c", "abbbd", false), ("?", "a", true), ("?", "ab", false),
-            ("h[ae]llo", "hello", true), ("h[^e]llo", "hello", false), ("h[a-b]llo", "hbllo", true),
-            ("h[b-a]llo", "hbllo", true), ("h\\*llo", "h*llo", true), ("h\\*llo", "hxllo", false), ("[abc", "a", true),
-            ("a\\", "a\\", true), ("*a*b*c*", "xxaxxbxxcxx", true), ("*a*b*c*", "xxaxxcxxbxx", false), ("", "", true),
-            ("", "a", false), ("a**", "a", true), ("[\\]]", "]", true), ("*[0-9]", "x7", true), ("a?", "a", false), ("abc", "ab", false),
+            ("*", "abc", true),
+            ("a*c", "abbbc", true),
+            ("a*c", "abbbd", false),
+            ("?", "a", true),
+            ("?", "ab", false),
+            ("h[ae]llo", "hello", true),
+            ("h[^e]llo", "hello", false),
+            ("h[a-b]llo", "hbllo", true),
+            ("h[b-a]llo", "hbllo", true),
+            ("h\\*llo", "h*llo", true),
+            ("h\\*llo", "hxllo", false),
+            ("[abc", "a", true),
+            ("a\\", "a\\", true),
+            ("*a*b*c*", "xxaxxbxxcxx", true),
+            ("*a*b*c*", "xxaxxcxxbxx", false),
+            ("", "", true),
+            ("", "a", false),
+            ("a**", "a", true),
+            ("[\\]]", "]", true),
+            ("*[0-9]", "x7", true),
+            ("a?", "a", false),
+            ("abc", "ab", false),
         ];
         for (pattern, text, expected) in cases {
-            assert_eq!(glob_match(pattern.as_bytes(), text.as_bytes(), Case::Sensitive), expected, "{pattern} {text}");
+            assert_eq!(
+                glob_match(pattern.as_bytes(), text.as_bytes(), Case::Sensitive),
+                expected,
+                "{pattern} {text}"
+            );
         }
         assert!(glob_match(b"MAX*", b"maxclients", Case::Insensitive));
     }

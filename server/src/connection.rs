@@ -5,7 +5,7 @@
 
 use vireo_core::engine::ClientSlot;
 use vireo_core::engine::host::IoUse;
-use vireo_core::resp::Decoder;
+use vireo_core::resp::{Decoder, Span};
 
 use crate::out_buf::OutBuf;
 use crate::read_buf::ReadBuf;
@@ -33,6 +33,10 @@ pub(crate) struct Connection<S> {
     pub(crate) read: ReadBuf,
     /// How far the request at the start of `read` is decoded.
     pub(crate) decoder: Decoder,
+    /// Arguments of that request, or of the one that is postponed; empty otherwise.
+    pub(crate) args: Vec<Span>,
+    /// The request at the start of `read` is decoded (so many bytes) and waits for the end of a pause.
+    pub(crate) postponed: Option<usize>,
     /// Replies that the socket did not take yet.
     pub(crate) out: OutBuf,
     /// The poller watches for room to write.
@@ -65,6 +69,8 @@ impl<S> Connection<S> {
             slot,
             read: ReadBuf::default(),
             decoder: Decoder::default(),
+            args: Vec::new(),
+            postponed: None,
             out: OutBuf::default(),
             watches_write: false,
             watches_read: true,
@@ -77,6 +83,11 @@ impl<S> Connection<S> {
             net_in: 0,
             net_out: 0,
         }
+    }
+
+    /// Part of a request is decoded, or a whole one is postponed: its arguments must be kept.
+    pub(crate) fn is_mid_request(&self) -> bool {
+        self.decoder.in_progress() || self.postponed.is_some()
     }
 
     /// What it holds, for CLIENT LIST and the memory reports.

@@ -4,11 +4,12 @@
 //! replies at once from the shared reply buffer; flush what other clients got; expire what is due; run the
 //! periodic work when its time has come. Nothing in a turn waits.
 
-use vireo_core::engine::{Args, ClientSlot, Engine, Flow, Moment};
-use vireo_core::platform::{Event, IoErrorKind, Net, Platform, Poller};
+use vireo_core::engine::{Args, ClientSlot, Engine, Flow};
+use vireo_core::platform::{Event, Net, Platform};
 use vireo_core::resp::{Decoded, Limits, Proto, ProtocolError, Reply, Span};
 
 use crate::connection::{Closing, Connection};
+use crate::listen::Listeners;
 use crate::outside::Outside;
 
 /// The read buffer that all clients share.
@@ -26,7 +27,7 @@ const EVENTS_MAX: usize = 1024;
 pub(crate) type Socket<P> = <<P as Platform>::Net as Net>::Socket;
 
 /// The server: the engine and everything around it.
-pub struct Server<P: Platform> {
+pub(crate) struct Server<P: Platform> {
     pub(crate) engine: Engine,
     pub(crate) outside: Outside<P>,
     read_buf: Box<[u8]>,
@@ -66,9 +67,9 @@ impl<P: Platform> Server<P> {
             if self.outside.stopping {
                 break;
             }
-            let timeout = self.outside.wait_timeout_ns(&self.engine);
+            let timeout_ns = self.outside.wait_timeout_ns(&self.engine);
             events.clear();
-            self.outside.poll(&mut events, timeout);
+            self.outside.poll(&mut events, timeout_ns);
             self.turn(&events);
         }
     }
@@ -77,7 +78,7 @@ impl<P: Platform> Server<P> {
     fn turn(&mut self, events: &[Event]) {
         let began_us = self.outside.refresh_clock();
         for event in events {
-            if let Some(listener) = self.outside.listener_of(event.token) {
+            if let Some(listener) = Listeners::<P>::resolve(event.token) {
                 self.outside.accept_from(listener, &mut self.engine);
             } else if let Some(slot) = self.outside.connections.resolve(event.token) {
                 if event.readable || event.closed {
@@ -95,7 +96,7 @@ impl<P: Platform> Server<P> {
     /// is due, and the periodic work.
     fn before_wait(&mut self) {
         self.outside.refresh_clock();
-        self.outside.take_signals(&mut self.engine);
+        self.outside.take_signals();
         self.outside.expire_due(&mut self.engine);
         if self.outside.cron_is_due() {
             self.outside.cron(&mut self.engine);
@@ -158,16 +159,36 @@ impl<P: Platform> Server<P> {
 
     /// Executes all whole requests at the start of `buf`. Returns how many bytes they were.
     fn execute_all(&mut self, connection: &mut Connection<Socket<P>>, buf: &mut [u8]) -> (usize, Batch) {
+        // The arguments of a request that is only half here, or postponed, wait with the client.
+        let was_mid_request = connection.is_mid_request();
+        if was_mid_request {
+            core::mem::swap(&mut self.args, &mut connection.args);
+        }
+        let outcome = self.execute_whole(connection, buf);
+        if was_mid_request || connection.is_mid_request() {
+            core::mem::swap(&mut self.args, &mut connection.args);
+        }
+        if !connection.is_mid_request() && connection.args.capacity() > 0 {
+            connection.args = Vec::new();
+        }
+        outcome
+    }
+
+    fn execute_whole(&mut self, connection: &mut Connection<Socket<P>>, buf: &mut [u8]) -> (usize, Batch) {
         let slot = connection.slot;
-        let mut now = self.outside.now();
+        let mut now = self.outside.now;
         let mut used = 0;
         self.reply_buf.clear();
         self.outside.current = Some((slot, connection.io_use()));
         let batch = loop {
             let limits = self.limits(slot);
             let rest = &mut buf[used..];
-            let consumed = match connection.decoder.decode(rest, &limits, &mut self.args) {
-                Ok(Decoded::Incomplete { .. }) => break Batch::Drained,
+            let decoded = match connection.postponed.take() {
+                Some(consumed) => Ok(Decoded::Request { consumed }),
+                None => connection.decoder.decode(rest, &limits, &mut self.args),
+            };
+            let consumed = match decoded {
+                Ok(Decoded::Incomplete) => break Batch::Drained,
                 Ok(Decoded::Empty { consumed }) => {
                     used += consumed;
                     continue;
@@ -182,7 +203,7 @@ impl<P: Platform> Server<P> {
             let args = Args::new(&buf[used..used + consumed], &self.args);
             let flow = self.engine.execute(slot, &args, &mut self.reply_buf, &mut now, &mut self.outside);
             if flow == Flow::Postponed {
-                connection.decoder.reset();
+                connection.postponed = Some(consumed);
                 break Batch::Paused;
             }
             used += consumed;
@@ -191,7 +212,7 @@ impl<P: Platform> Server<P> {
             }
         };
         self.outside.current = None;
-        self.outside.set_now(now);
+        self.outside.now = now;
         (used, batch)
     }
 
@@ -205,7 +226,9 @@ impl<P: Platform> Server<P> {
     /// Carries out what a command asked for; says when the batch ends here.
     #[inline]
     fn after_command(&mut self, connection: &mut Connection<Socket<P>>, flow: Flow) -> Option<Batch> {
-        if self.reply_buf.len() >= REPLY_FLUSH_LEN && self.outside.send(connection, &mut self.reply_buf).is_err() {
+        if self.reply_buf.len() >= REPLY_FLUSH_LEN
+            && self.outside.send(connection, &mut self.reply_buf).is_err()
+        {
             return Some(Batch::Kill);
         }
         if !self.engine.shared.requests.is_empty() || !self.engine.shared.deliveries.is_empty() {
@@ -237,7 +260,10 @@ impl<P: Platform> Server<P> {
             self.reply_buf = Vec::with_capacity(REPLY_FLUSH_LEN);
         }
         match batch {
-            Batch::Paused => connection.paused = true,
+            Batch::Paused => {
+                connection.paused = true;
+                self.outside.paused.push(connection.slot);
+            }
             Batch::Close => connection.closing = Closing::AfterReplies,
             Batch::Drained | Batch::Kill => {}
         }
@@ -249,7 +275,7 @@ impl<P: Platform> Server<P> {
 
     /// Offers the requests that waited for the end of a pause once more.
     fn resume_paused(&mut self) {
-        for slot in self.outside.take_paused() {
+        for slot in core::mem::take(&mut self.outside.paused) {
             let Some(mut connection) = self.outside.connections.take(slot) else { continue };
             connection.paused = false;
             self.outside.watch_reads(&mut connection);

@@ -54,9 +54,11 @@ fn resp3_types() -> Result<(), RedisError> {
     let mut c = redis::Client::open(url)?.get_connection()?;
     let hello: Value = cmd("HELLO").arg(3).query(&mut c)?;
     let Value::Map(fields) = hello else { panic!("HELLO 3 answers a map, not {hello:?}") };
-    assert!(fields.iter().any(|(name, value)| {
-        *name == Value::BulkString(b"proto".to_vec()) && *value == Value::Int(3)
-    }));
+    assert!(
+        fields.iter().any(|(name, value)| {
+            *name == Value::BulkString(b"proto".to_vec()) && *value == Value::Int(3)
+        })
+    );
     let config: Value = cmd("CONFIG").arg("GET").arg("port").query(&mut c)?;
     assert!(matches!(config, Value::Map(_)));
     assert_eq!(cmd("GET").arg("none").query::<Value>(&mut c)?, Value::Nil);
@@ -90,10 +92,7 @@ fn passwords() -> Result<(), RedisError> {
     let server = TestServer::start(&["--requirepass", "secret"]);
     let mut raw = server.raw();
     raw.ask(b"GET k\r\n", b"-NOAUTH Authentication required.\r\n");
-    raw.ask(
-        b"AUTH wrong\r\n",
-        b"-WRONGPASS invalid username-password pair or user is disabled.\r\n",
-    );
+    raw.ask(b"AUTH wrong\r\n", b"-WRONGPASS invalid username-password pair or user is disabled.\r\n");
     raw.ask(b"AUTH secret\r\n", b"+OK\r\n");
     raw.ask(b"GET k\r\n", b"$-1\r\n");
     let url = format!("redis://:secret@127.0.0.1:{}/", server.port());

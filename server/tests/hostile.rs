@@ -31,7 +31,10 @@ fn malformed_requests_are_told_and_closed() {
         raw.send(request);
         let got = raw.until_closed();
         let shown = String::from_utf8_lossy(&got).into_owned();
-        assert!(got.starts_with(reply) || got.starts_with(b"-ERR Protocol error: expected '$', got ' "), "{shown}");
+        assert!(
+            got.starts_with(reply) || got.starts_with(b"-ERR Protocol error: expected '$', got ' "),
+            "{shown}"
+        );
     }
     server.raw().ask(b"PING\r\n", b"+PONG\r\n");
 }

@@ -28,7 +28,11 @@ pub(crate) fn client_id(cx: &mut Ctx<'_>, _args: &Args<'_>) -> CmdResult {
 
 /// CLIENT GETNAME
 pub(crate) fn client_getname(cx: &mut Ctx<'_>, _args: &Args<'_>) -> CmdResult {
-    if cx.session.name.is_empty() { cx.reply.null() } else { cx.reply.bulk(&cx.session.name) }
+    if cx.session.name.is_empty() {
+        cx.reply.null()
+    } else {
+        cx.reply.bulk(&cx.session.name)
+    }
     Ok(())
 }
 
@@ -125,8 +129,8 @@ pub(crate) fn client_pause(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
         4 => return Err(CmdError::Text("ERR CLIENT PAUSE mode must be WRITE or ALL")),
         _ => return Err(CmdError::SYNTAX),
     };
-    let timeout = num::parse_i64(args.at(2))
-        .ok_or(CmdError::Text("ERR timeout is not an integer or out of range"))?;
+    let timeout =
+        num::parse_i64(args.at(2)).ok_or(CmdError::Text("ERR timeout is not an integer or out of range"))?;
     if timeout < 0 {
         return Err(CmdError::Text("ERR timeout is negative"));
     }
@@ -211,9 +215,8 @@ fn session_at<'a>(cx: &'a Ctx<'_>, slot: ClientSlot) -> Option<&'a Session> {
 
 fn matching(cx: &Ctx<'_>, filter: &Filter) -> Vec<ClientSlot> {
     let passes = |slot: &ClientSlot| {
-        session_at(cx, *slot).is_some_and(|session| {
-            filter.passes(session, *slot == cx.session.slot, cx.now.unix_ms())
-        })
+        session_at(cx, *slot)
+            .is_some_and(|session| filter.passes(session, *slot == cx.session.slot, cx.now.unix_ms()))
     };
     cx.shared.clients.slots().filter(passes).collect()
 }
@@ -249,7 +252,8 @@ pub fn client_line(session: &Session, io: &IoUse, now_ms: i64) -> String {
         (false, true) => "w",
         (false, false) => "",
     };
-    let memory = SESSION_BYTES + io.query_len + io.query_free + io.reply_capacity + io.reply_chunk_bytes + io.argv_mem;
+    let memory =
+        SESSION_BYTES + io.query_len + io.query_free + io.reply_capacity + io.reply_chunk_bytes + io.argv_mem;
     // Writing into a string cannot fail.
     let _ = write!(
         line,

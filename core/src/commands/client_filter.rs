@@ -94,7 +94,9 @@ impl Test {
             b"NAME" => Self::Name(own),
             b"LIB-NAME" => Self::LibName(own),
             b"LIB-VER" => Self::LibVer(own),
-            b"FLAGS" if value.iter().all(|letter| b"OSMPxbtiBRcuAUrIEeTN".contains(letter)) => Self::Flags(own),
+            b"FLAGS" if value.iter().all(|letter| b"OSMPxbtiBRcuAUrIEeTN".contains(letter)) => {
+                Self::Flags(own)
+            }
             b"FLAGS" => return Err(CmdError::Text("ERR Unknown flags found in the provided filter")),
             b"IP" => Self::Ip(own),
             b"CAPA" if value == b"r" => Self::Capa(own),
@@ -144,9 +146,13 @@ fn yes_or_no(text: &[u8]) -> Result<bool, CmdError> {
 
 fn positive(text: &[u8], what: &str) -> Result<i64, CmdError> {
     let age = what == "maxage";
-    let not_integer =
-        if age { "ERR maxage is not an integer or out of range" } else { "ERR idle is not an integer or out of range" };
-    let too_small = if age { "ERR maxage should be greater than 0" } else { "ERR idle should be greater than 0" };
+    let not_integer = if age {
+        "ERR maxage is not an integer or out of range"
+    } else {
+        "ERR idle is not an integer or out of range"
+    };
+    let too_small =
+        if age { "ERR maxage should be greater than 0" } else { "ERR idle should be greater than 0" };
     let value = num::parse_i64(text).ok_or(CmdError::Text(not_integer))?;
     if value > 0 { Ok(value) } else { Err(CmdError::Text(too_small)) }
 }

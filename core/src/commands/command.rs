@@ -149,7 +149,8 @@ fn legacy_range(command: &Command) -> (i64, i64, i64) {
     // Further specs that follow on widen the range (RENAME's two keys).
     for more in &command.key_specs[1..] {
         if let (Begin::Index(index), Find::Range { last: more_last, .. }) = (more.begin, more.find) {
-            last = last.max(i32::try_from(index).unwrap_or(0) - i32::try_from(first).unwrap_or(0) + more_last);
+            last =
+                last.max(i32::try_from(index).unwrap_or(0) - i32::try_from(first).unwrap_or(0) + more_last);
         }
     }
     let last = if last >= 0 { first + i64::from(last) } else { i64::from(last) };
@@ -167,11 +168,8 @@ fn info(reply: &mut Reply<'_>, command: &Command) {
     reply.integer(first);
     reply.integer(last);
     reply.integer(step);
-    let categories: Vec<alloc::string::String> = command
-        .acl
-        .iter_names()
-        .map(|(name, _)| alloc::format!("@{}", name.to_ascii_lowercase()))
-        .collect();
+    let categories: Vec<alloc::string::String> =
+        command.acl.iter_names().map(|(name, _)| alloc::format!("@{}", name.to_ascii_lowercase())).collect();
     statuses(reply, categories.iter().map(alloc::string::String::as_str));
     reply.set(command.tips.len());
     command.tips.iter().for_each(|tip| reply.bulk(tip.as_bytes()));

@@ -7,7 +7,11 @@ use crate::num;
 fn kind_of(args: &Args<'_>, index: usize) -> Result<LogKind, CmdError> {
     const UNKNOWN: CmdError =
         CmdError::Text("ERR type should be one of the following: slow, large-request, large-reply");
-    let kinds = [("slow", LogKind::Slow), ("large-request", LogKind::LargeRequest), ("large-reply", LogKind::LargeReply)];
+    let kinds = [
+        ("slow", LogKind::Slow),
+        ("large-request", LogKind::LargeRequest),
+        ("large-reply", LogKind::LargeReply),
+    ];
     let found = kinds.into_iter().find(|(name, _)| args.is(index, name));
     found.map(|(_, kind)| kind).ok_or(UNKNOWN)
 }

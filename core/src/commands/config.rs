@@ -30,7 +30,8 @@ pub(crate) fn config_set(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
         }
         pairs.push((args.at(index), Vec::from([args.at(index + 1)])));
     }
-    let borrowed: Vec<(&[u8], &[&[u8]])> = pairs.iter().map(|(name, value)| (*name, value.as_slice())).collect();
+    let borrowed: Vec<(&[u8], &[&[u8]])> =
+        pairs.iter().map(|(name, value)| (*name, value.as_slice())).collect();
     let origin = Origin::Runtime { local: cx.session.is_loopback };
     let changes = match cx.shared.config.set_many(&borrowed, origin) {
         Ok(changes) => changes,

@@ -32,11 +32,9 @@ pub(crate) fn debug(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
         (b"HTSTATS", 3 | 4) => htstats(cx, args),
         (b"STRINGMATCH-LEN", 4) => string_match(cx, args),
         (b"STRUCTSIZE", 2) => structsize(cx),
-        (b"CHANGE-REPL-ID" | b"RELOAD" | b"LOADAOF" | b"REPLICATE" | b"REPLYBUFFER", _) => Err(cx.fail_bytes(&[
-            b"ERR DEBUG ",
-            &name,
-            b": not supported by this version of Vireo",
-        ])),
+        (b"CHANGE-REPL-ID" | b"RELOAD" | b"LOADAOF" | b"REPLICATE" | b"REPLYBUFFER", _) => {
+            Err(cx.fail_bytes(&[b"ERR DEBUG ", &name, b": not supported by this version of Vireo"]))
+        }
         (b"SEGFAULT", 2) => request(cx, HostRequest::Crash(CrashKind::Segfault)),
         (b"PANIC" | b"ASSERT", 2) => request(cx, HostRequest::Crash(CrashKind::Panic)),
         (b"OOM", 2) => request(cx, HostRequest::Crash(CrashKind::Oom)),
@@ -63,7 +61,8 @@ fn host_switch(cx: &mut Ctx<'_>, args: &Args<'_>, switch: DebugSwitch) -> CmdRes
 }
 
 fn sleep(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
-    let seconds = num::parse_f64(args.at(2)).filter(|s| (0.0..86_400.0).contains(s)).ok_or(CmdError::NOT_FLOAT)?;
+    let seconds =
+        num::parse_f64(args.at(2)).filter(|s| (0.0..86_400.0).contains(s)).ok_or(CmdError::NOT_FLOAT)?;
     let duration = core::time::Duration::from_secs_f64(seconds);
     cx.host.sleep_us(u64::try_from(duration.as_micros()).unwrap_or(u64::MAX));
     cx.reply.ok();
@@ -176,7 +175,11 @@ fn mix(digest: [u64; 3], bytes: &[u8]) -> [u64; 3] {
         let word = &mut mixed[index % 3];
         *word = (*word ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3).rotate_left(23);
     }
-    [mixed[0] ^ mixed[2].rotate_left(7), mixed[1] ^ mixed[0].rotate_left(13), mixed[2] ^ mixed[1].rotate_left(29)]
+    [
+        mixed[0] ^ mixed[2].rotate_left(7),
+        mixed[1] ^ mixed[0].rotate_left(13),
+        mixed[2] ^ mixed[1].rotate_left(29),
+    ]
 }
 
 fn hex(digest: [u64; 3]) -> String {
@@ -241,7 +244,8 @@ fn htstats(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
 }
 
 fn string_match(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
-    let len = usize::try_from(args.int(2)?).ok().filter(|len| *len <= 64 << 20).ok_or(CmdError::OUT_OF_RANGE)?;
+    let len =
+        usize::try_from(args.int(2)?).ok().filter(|len| *len <= 64 << 20).ok_or(CmdError::OUT_OF_RANGE)?;
     let text = alloc::vec![b'a'; len];
     cx.reply.integer(i64::from(glob_match(args.at(3), &text, Case::Sensitive)));
     Ok(())

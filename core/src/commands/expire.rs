@@ -57,7 +57,9 @@ impl ExpireIf {
             *flag = true;
         }
         if condition.nx && (condition.xx || condition.gt || condition.lt) {
-            return Err(CmdError::Text("ERR NX and XX, GT or LT options at the same time are not compatible"));
+            return Err(CmdError::Text(
+                "ERR NX and XX, GT or LT options at the same time are not compatible",
+            ));
         }
         if condition.gt && condition.lt {
             return Err(CmdError::Text("ERR GT and LT options at the same time are not compatible"));

@@ -106,7 +106,8 @@ pub(super) fn memory(text: &mut String, cx: &mut Ctx<'_>) {
     let allocator = cx.host.facts().allocator.clone();
     let total = cx.host.facts().total_system_memory;
     let keyspace = cx.keys.keyspace();
-    let tables: usize = (0..keyspace.databases()).map(|db| keyspace.bytes(db).table + keyspace.bytes(db).expiry).sum();
+    let tables: usize =
+        (0..keyspace.databases()).map(|db| keyspace.bytes(db).table + keyspace.bytes(db).expiry).sum();
     let pending = keyspace.flushed_len();
     let overhead = m.startup + tables as u64;
     let dataset = m.used.saturating_sub(overhead);
@@ -261,7 +262,12 @@ pub(super) fn commandstats(text: &mut String, cx: &mut Ctx<'_>) {
             let _ = write!(
                 text,
                 "cmdstat_{}:calls={},usec={},usec_per_call={:.2},rejected_calls={},failed_calls={}\r\n",
-                command.full_name, s.calls, s.duration_us, ratio(s.duration_us, s.calls), s.rejected, s.failed
+                command.full_name,
+                s.calls,
+                s.duration_us,
+                ratio(s.duration_us, s.calls),
+                s.rejected,
+                s.failed
             );
         }
     }
@@ -278,7 +284,9 @@ pub(super) fn latencystats(text: &mut String, cx: &mut Ctx<'_>) {
     text.push_str("# Latencystats\r\n");
     let percentiles = &cx.shared.config.settings().latency_percentiles;
     for command in all_commands() {
-        let Some(histogram) = cx.shared.latency.histogram(command).filter(|h| h.count() > 0) else { continue };
+        let Some(histogram) = cx.shared.latency.histogram(command).filter(|h| h.count() > 0) else {
+            continue;
+        };
         let _ = write!(text, "latency_percentiles_usec_{}:", command.full_name);
         for (index, percentile) in percentiles.iter().enumerate() {
             let comma = if index > 0 { "," } else { "" };

@@ -167,4 +167,3 @@ pub(crate) fn latency_histogram(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult 
 fn with_subcommands(command: &'static Command) -> impl Iterator<Item = &'static Command> {
     core::iter::once(command).chain(command.subcommands)
 }
-

@@ -102,7 +102,8 @@ impl Table {
         let mut table = Self { cells, width };
         for (i, &x) in a.iter().enumerate() {
             for (j, &y) in b.iter().enumerate() {
-                let length = if x == y { table.at(i, j) + 1 } else { table.at(i, j + 1).max(table.at(i + 1, j)) };
+                let length =
+                    if x == y { table.at(i, j) + 1 } else { table.at(i, j + 1).max(table.at(i + 1, j)) };
                 table.cells[(i + 1) * width + j + 1] = length;
             }
         }

@@ -51,10 +51,13 @@ pub(crate) fn memory_doctor(cx: &mut Ctx<'_>, _args: &Args<'_>) -> CmdResult {
     let mut findings: Vec<String> = Vec::new();
     if memory.used > SMALL {
         if memory.peak > memory.used / 2 * 3 {
-            findings.push(format!("The peak was {} bytes; what was freed since may be fragmented.", memory.peak));
+            findings
+                .push(format!("The peak was {} bytes; what was freed since may be fragmented.", memory.peak));
         }
         if memory.allocator_resident > memory.allocator_allocated / 10 * 14 {
-            findings.push("The allocator holds over 1.4 times what is in use; MEMORY PURGE may give some back.".into());
+            findings.push(
+                "The allocator holds over 1.4 times what is in use; MEMORY PURGE may give some back.".into(),
+            );
         }
         let clients = cx.shared.clients.len() as u64;
         if clients > 0 && memory.rss / clients.max(1) < 200_000 && clients > 1000 {
@@ -78,7 +81,9 @@ pub(crate) fn memory_stats(cx: &mut Ctx<'_>, _args: &Args<'_>) -> CmdResult {
     let keyspace = cx.keys.keyspace();
     let databases: Vec<(usize, u64, u64, u64)> = (0..keyspace.databases())
         .filter(|&db| keyspace.len(db) > 0)
-        .map(|db| (db, keyspace.bytes(db).table as u64, keyspace.bytes(db).expiry as u64, keyspace.len(db) as u64))
+        .map(|db| {
+            (db, keyspace.bytes(db).table as u64, keyspace.bytes(db).expiry as u64, keyspace.len(db) as u64)
+        })
         .collect();
     let keys: u64 = databases.iter().map(|(.., keys)| keys).sum();
     let tables: u64 = databases.iter().map(|(_, table, expiry, _)| table + expiry).sum();

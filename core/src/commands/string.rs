@@ -388,8 +388,16 @@ mod tests {
     #[test]
     fn ranges() {
         let cases: [(i64, i64, &[u8]); 10] = [
-            (0, 3, b"This"), (0, -1, b"This is"), (-2, -1, b"is"), (5, 100, b"is"), (3, 1, b""), (-1, -2, b""),
-            (i64::MIN, i64::MAX, b"This is"), (7, 9, b""), (-100, 0, b"T"), (i64::MAX, i64::MIN, b""),
+            (0, 3, b"This"),
+            (0, -1, b"This is"),
+            (-2, -1, b"is"),
+            (5, 100, b"is"),
+            (3, 1, b""),
+            (-1, -2, b""),
+            (i64::MIN, i64::MAX, b"This is"),
+            (7, 9, b""),
+            (-100, 0, b"T"),
+            (i64::MAX, i64::MIN, b""),
         ];
         for (start, end, expected) in cases {
             assert_eq!(range_of(b"This is", start, end), expected, "{start} {end}");

@@ -139,7 +139,8 @@ impl Directive {
             }
             Kind::MemoryOrPercent => memory_or_percent(&joined)?,
             Kind::Octal => {
-                let value = core::str::from_utf8(&joined).ok().and_then(|text| u32::from_str_radix(text, 8).ok());
+                let value =
+                    core::str::from_utf8(&joined).ok().and_then(|text| u32::from_str_radix(text, 8).ok());
                 let value = value.ok_or("argument couldn't be parsed as an octal number")?;
                 if value > 0o777 {
                     return Err("argument must be between 0 and 777 inclusive".to_string());
@@ -267,10 +268,14 @@ fn output_limits(text: &[u8], old: &[u8]) -> Result<Vec<u8>, String> {
         let (hard, soft) = (parse_memory(group[1]), parse_memory(group[2]));
         let seconds = num::parse_i64(group[3]);
         let (Some(hard), Some(soft), Some(seconds)) = (hard, soft, seconds) else {
-            return Err("Error in hard, soft or soft_seconds setting in buffer limit configuration.".to_string());
+            return Err(
+                "Error in hard, soft or soft_seconds setting in buffer limit configuration.".to_string()
+            );
         };
         if hard < 0 || soft < 0 || seconds < 0 {
-            return Err("Error in hard, soft or soft_seconds setting in buffer limit configuration.".to_string());
+            return Err(
+                "Error in hard, soft or soft_seconds setting in buffer limit configuration.".to_string()
+            );
         }
         for (offset, value) in [hard, soft, seconds].into_iter().enumerate() {
             if let Some(field) = fields.get_mut(class * 4 + 1 + offset) {

@@ -129,7 +129,11 @@ impl Config {
     ///
     /// # Errors
     /// The first that is wrong; nothing has changed then.
-    pub fn set_many(&mut self, pairs: &[(&[u8], &[&[u8]])], origin: Origin) -> Result<Vec<Change>, ConfigError> {
+    pub fn set_many(
+        &mut self,
+        pairs: &[(&[u8], &[&[u8]])],
+        origin: Origin,
+    ) -> Result<Vec<Change>, ConfigError> {
         let mut planned: Vec<(usize, Vec<u8>)> = Vec::new();
         for (name, _) in pairs {
             let index = index_of(name).ok_or_else(|| ConfigError::Unknown(name.to_vec()))?;
@@ -186,7 +190,8 @@ impl Config {
     /// Directives that were given another value than the default and have no effect yet.
     pub fn without_effect(&self) -> Vec<&'static str> {
         let pairs = DIRECTIVES.iter().zip(&self.values);
-        pairs.filter(|(d, value)| d.effect == Effect::Later && *value != d.default.as_bytes())
+        pairs
+            .filter(|(d, value)| d.effect == Effect::Later && *value != d.default.as_bytes())
             .map(|(directive, _)| directive.name)
             .collect()
     }
@@ -197,7 +202,8 @@ impl ConfigError {
     pub fn message(&self) -> Vec<u8> {
         match self {
             Self::Unknown(name) => {
-                [b"ERR Unknown option or number of arguments for CONFIG SET - '", name.as_slice(), b"'"].concat()
+                [b"ERR Unknown option or number of arguments for CONFIG SET - '", name.as_slice(), b"'"]
+                    .concat()
             }
             Self::Duplicate(name) => Self::related(name, "duplicate parameter"),
             Self::Refused(name, why) => Self::related(name, why),
@@ -238,10 +244,18 @@ mod tests {
     fn values_are_checked_and_put_into_normal_form() {
         let mut config = Config::new();
         let good = [
-            ("maxmemory", "100mb", "104857600"), ("MAXMEMORY", "1K", "1000"), ("timeout", "5", "5"),
-            ("latency-tracking", "NO", "no"), ("notify-keyspace-events", "KEA", "AKE"),
-            ("client-output-buffer-limit", "normal 1mb 2kb 3", "normal 1048576 2048 3 slave 268435456 67108864 60 pubsub 33554432 8388608 60"),
-            ("latency-tracking-info-percentiles", "99.9 50.0", "99.9 50"), ("slowlog-max-len", "10", "10"),
+            ("maxmemory", "100mb", "104857600"),
+            ("MAXMEMORY", "1K", "1000"),
+            ("timeout", "5", "5"),
+            ("latency-tracking", "NO", "no"),
+            ("notify-keyspace-events", "KEA", "AKE"),
+            (
+                "client-output-buffer-limit",
+                "normal 1mb 2kb 3",
+                "normal 1048576 2048 3 slave 268435456 67108864 60 pubsub 33554432 8388608 60",
+            ),
+            ("latency-tracking-info-percentiles", "99.9 50.0", "99.9 50"),
+            ("slowlog-max-len", "10", "10"),
         ];
         for (name, value, shown) in good {
             assert_eq!(set(&mut config, name, value), Ok(()));
@@ -249,12 +263,36 @@ mod tests {
         }
         let bad = [
             ("no-such", "1", "ERR Unknown option or number of arguments for CONFIG SET - 'no-such'"),
-            ("timeout", "x", "ERR CONFIG SET failed (possibly related to argument 'timeout') - argument couldn't be parsed into an integer"),
-            ("timeout", "-1", "ERR CONFIG SET failed (possibly related to argument 'timeout') - argument must be between 0 and 2147483647 inclusive"),
-            ("latency-tracking", "on", "ERR CONFIG SET failed (possibly related to argument 'latency-tracking') - argument must be 'yes' or 'no'"),
-            ("databases", "4", "ERR CONFIG SET failed (possibly related to argument 'databases') - can't set immutable config"),
-            ("enable-debug-command", "yes", "ERR CONFIG SET failed (possibly related to argument 'enable-debug-command') - can't set immutable config"),
-            ("appendonly", "yes", "ERR CONFIG SET failed (possibly related to argument 'appendonly') - append-only files: not supported by this version of Vireo"),
+            (
+                "timeout",
+                "x",
+                "ERR CONFIG SET failed (possibly related to argument 'timeout') - argument couldn't be parsed into an integer",
+            ),
+            (
+                "timeout",
+                "-1",
+                "ERR CONFIG SET failed (possibly related to argument 'timeout') - argument must be between 0 and 2147483647 inclusive",
+            ),
+            (
+                "latency-tracking",
+                "on",
+                "ERR CONFIG SET failed (possibly related to argument 'latency-tracking') - argument must be 'yes' or 'no'",
+            ),
+            (
+                "databases",
+                "4",
+                "ERR CONFIG SET failed (possibly related to argument 'databases') - can't set immutable config",
+            ),
+            (
+                "enable-debug-command",
+                "yes",
+                "ERR CONFIG SET failed (possibly related to argument 'enable-debug-command') - can't set immutable config",
+            ),
+            (
+                "appendonly",
+                "yes",
+                "ERR CONFIG SET failed (possibly related to argument 'appendonly') - append-only files: not supported by this version of Vireo",
+            ),
         ];
         for (name, value, error) in bad {
             assert_eq!(set(&mut config, name, value), Err(error.into()), "{name}");

@@ -114,7 +114,11 @@ fn floats(text: &[u8]) -> Vec<f64> {
 fn output_limits(text: &[u8]) -> [OutputLimit; 3] {
     let words: Vec<&[u8]> = text.split(|&byte| byte == b' ').collect();
     let number = |index: usize| {
-        words.get(index).and_then(|word| num::parse_i64(word)).and_then(|n| u64::try_from(n).ok()).unwrap_or(0)
+        words
+            .get(index)
+            .and_then(|word| num::parse_i64(word))
+            .and_then(|n| u64::try_from(n).ok())
+            .unwrap_or(0)
     };
     core::array::from_fn(|class| OutputLimit {
         hard_bytes: number(class * 4 + 1),

@@ -78,7 +78,8 @@ impl CommandLogs {
         measured: Measured,
     ) {
         let values = [measured.duration_us, measured.request_len as u64, measured.reply_len as u64];
-        for (index, ((threshold, len_max), value)) in settings.commandlog.into_iter().zip(values).enumerate() {
+        for (index, ((threshold, len_max), value)) in settings.commandlog.into_iter().zip(values).enumerate()
+        {
             if u64::try_from(threshold).is_ok_and(|threshold| value >= threshold) && len_max > 0 {
                 self.logs[index].push(entry(session, args, redacted, now, value), len_max);
             }

@@ -40,5 +40,6 @@ impl CmdError {
     /// At the memory limit.
     pub const OOM: Self = Self::Text("OOM command not allowed when used memory > 'maxmemory'.");
     /// The result would pass the largest string.
-    pub const STRING_TOO_LONG: Self = Self::Text("ERR string exceeds maximum allowed size (proto-max-bulk-len)");
+    pub const STRING_TOO_LONG: Self =
+        Self::Text("ERR string exceeds maximum allowed size (proto-max-bulk-len)");
 }

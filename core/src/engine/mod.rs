@@ -234,9 +234,10 @@ struct Outcome<'a> {
 
 /// Drops a reply that the client asked not to get, and tells whether the client goes on.
 fn finish_reply(session: &mut Session, out: &mut Vec<u8>, start: usize) -> Flow {
-    if session.flags.intersects(
-        SessionFlags::REPLY_OFF | SessionFlags::REPLY_SKIP | SessionFlags::REPLY_SKIP_NEXT,
-    ) {
+    if session
+        .flags
+        .intersects(SessionFlags::REPLY_OFF | SessionFlags::REPLY_SKIP | SessionFlags::REPLY_SKIP_NEXT)
+    {
         drop_reply(session, out, start);
     }
     if session.flags.intersects(SessionFlags::CLOSE_AFTER_REPLY | SessionFlags::CLOSE_ASAP) {

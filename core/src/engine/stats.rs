@@ -141,6 +141,11 @@ impl Stats {
         self.rates.cycles.sample(net.loop_cycles, passed);
     }
 
+    /// When the rates were sampled last, monotonic µs.
+    pub fn sampled_us(&self) -> u64 {
+        self.rates.sampled_us
+    }
+
     /// `CONFIG RESETSTAT`.
     pub fn reset(&mut self) {
         let (started_us, started_unix_s, dirty) = (self.started_us, self.started_unix_s, self.dirty);

@@ -101,7 +101,9 @@ impl NewValue<'_> {
     /// Bytes in the entry: the part before the key, and the part behind it.
     fn lens(&self) -> (usize, usize) {
         match (self, self.layout()) {
-            (Self::Bytes(bytes) | Self::Raw(bytes), EMBSTR | RAW_INLINE) => (len_len(bytes.len()), bytes.len()),
+            (Self::Bytes(bytes) | Self::Raw(bytes), EMBSTR | RAW_INLINE) => {
+                (len_len(bytes.len()), bytes.len())
+            }
             _ => (8, 0),
         }
     }
@@ -147,7 +149,13 @@ impl Parts {
 
 impl EntryPtr {
     /// A new entry.
-    pub(super) fn new(slab: &mut Slab, key: &[u8], expire: Option<i64>, value: NewValue<'_>, access: u32) -> Self {
+    pub(super) fn new(
+        slab: &mut Slab,
+        key: &[u8],
+        expire: Option<i64>,
+        value: NewValue<'_>,
+        access: u32,
+    ) -> Self {
         let (head_len, inline_len) = value.lens();
         let key_len_len = len_len(key.len());
         let expire_len = if expire.is_some() { 8 } else { 0 };
@@ -168,7 +176,9 @@ impl EntryPtr {
                 this.write_len(value_at, bytes.len());
                 this.write(key_at + key.len(), bytes);
             }
-            NewValue::Bytes(bytes) | NewValue::Raw(bytes) => this.write_shared(value_at, Arc::new(bytes.to_vec())),
+            NewValue::Bytes(bytes) | NewValue::Raw(bytes) => {
+                this.write_shared(value_at, Arc::new(bytes.to_vec()))
+            }
             NewValue::Shared(shared) => this.write_shared(value_at, shared),
         }
         this
@@ -365,7 +375,10 @@ pub struct Entry<'a> {
 
 impl core::fmt::Debug for Entry<'_> {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.debug_struct("Entry").field("key", &self.key().escape_ascii()).field("value", &self.string()).finish()
+        f.debug_struct("Entry")
+            .field("key", &self.key().escape_ascii())
+            .field("value", &self.string())
+            .finish()
     }
 }
 

@@ -275,7 +275,9 @@ impl<'a> Keys<'a> {
         let value = match (view.shared(), view.string()) {
             (Some(shared), _) => CopiedValue::Shared(shared),
             (None, StringView::Int(value)) => CopiedValue::Int(value),
-            (None, StringView::Bytes(bytes)) if view.encoding() == Encoding::Raw => CopiedValue::Raw(bytes.to_vec()),
+            (None, StringView::Bytes(bytes)) if view.encoding() == Encoding::Raw => {
+                CopiedValue::Raw(bytes.to_vec())
+            }
             (None, StringView::Bytes(bytes)) => CopiedValue::Bytes(bytes.to_vec()),
         };
         Some(Copied { value, expire_at: view.expire_at(), access: entry.access() })
@@ -310,7 +312,10 @@ impl<'a> Keys<'a> {
         let mut index = next(self.len() as u64);
         let shard = shards.iter().find(|shard| {
             let len = shard.len() as u64;
-            index < len || { index -= len; false }
+            index < len || {
+                index -= len;
+                false
+            }
         })?;
         let buckets = shard.table().buckets();
         for _ in 0..RANDOM_TRIES {

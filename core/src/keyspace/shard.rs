@@ -115,7 +115,9 @@ impl Shard {
         let value = match (view.shared(), view.string()) {
             (Some(shared), _) => NewValue::Shared(shared),
             (None, StringView::Int(value)) => NewValue::Int(value),
-            (None, StringView::Bytes(bytes)) if view.encoding() == super::Encoding::Raw => NewValue::Raw(bytes),
+            (None, StringView::Bytes(bytes)) if view.encoding() == super::Encoding::Raw => {
+                NewValue::Raw(bytes)
+            }
             (None, StringView::Bytes(bytes)) => NewValue::Bytes(bytes),
         };
         let new = EntryPtr::new(&mut self.slab, view.key(), expire, value, access);

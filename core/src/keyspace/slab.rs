@@ -163,7 +163,8 @@ impl Slab {
         if page.is_null() {
             handle_alloc_error(layout);
         }
-        let header = Page { next: ptr::null_mut(), prev: ptr::null_mut(), free: NONE, fresh: 0, used: 0, class };
+        let header =
+            Page { next: ptr::null_mut(), prev: ptr::null_mut(), free: NONE, fresh: 0, used: 0, class };
         // SAFETY: the page is fresh memory, large and aligned enough for its header.
         unsafe { page.write(header) };
         self.bytes += PAGE_LEN;

@@ -209,7 +209,10 @@ impl Table {
         let Some(bucket) = self.bucket(self.index(hash)) else { return };
         let hits = bucket.candidates(tag_of(hash));
         let slot = (hits.trailing_zeros() / 8) as usize;
-        if hits != 0 && slot < bucket.room() && let Some(entry) = bucket.entry_at(slot) {
+        if hits != 0
+            && slot < bucket.room()
+            && let Some(entry) = bucket.entry_at(slot)
+        {
             entry.prefetch();
         }
     }

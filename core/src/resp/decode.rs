@@ -337,7 +337,11 @@ fn bulk_header_slow(buf: &[u8], pos: usize) -> Result<Option<(i64, usize)>, Prot
 
 /// The line at `pos`: its number after the first byte (`None` when it is not one) and where the next begins.
 #[inline]
-fn line(buf: &[u8], pos: usize, too_big: ProtocolError) -> Result<Option<(Option<i64>, usize)>, ProtocolError> {
+fn line(
+    buf: &[u8],
+    pos: usize,
+    too_big: ProtocolError,
+) -> Result<Option<(Option<i64>, usize)>, ProtocolError> {
     let rest = buf.get(pos..).unwrap_or(&[]);
     if let [_, a @ b'0'..=b'9', b'\r', b'\n', ..] = rest {
         return Ok(Some((Some(digit(*a)), pos.saturating_add(4))));

@@ -12,10 +12,15 @@ pub(super) fn decode<A: ArgSink>(buf: &mut [u8], args: &mut A) -> Result<Decoded
     //= valkey 9.1: a NUL byte hides the end of an inline line
     let end = memchr::memchr2(b'\n', 0, buf).filter(|&end| buf.get(end) == Some(&b'\n'));
     let Some(end) = end else {
-        return if buf.len() > line_len_max() { Err(ProtocolError::BigInline) } else { Ok(Decoded::Incomplete) };
+        return if buf.len() > line_len_max() {
+            Err(ProtocolError::BigInline)
+        } else {
+            Ok(Decoded::Incomplete)
+        };
     };
     let consumed = end.saturating_add(1);
-    let len = if end > 0 && buf.get(end.saturating_sub(1)) == Some(&b'\r') { end.saturating_sub(1) } else { end };
+    let len =
+        if end > 0 && buf.get(end.saturating_sub(1)) == Some(&b'\r') { end.saturating_sub(1) } else { end };
     let line = buf.get_mut(..len).unwrap_or(&mut []);
     split(line, args)?;
     Ok(if args.count() == 0 { Decoded::Empty { consumed } } else { Decoded::Request { consumed } })

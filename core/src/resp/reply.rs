@@ -261,7 +261,10 @@ mod tests {
         for (proto, expected) in [(Proto::Resp2, resp2), (Proto::Resp3, resp3)] {
             let mut out = Vec::new();
             write(&mut Reply::new(&mut out, proto));
-            assert_eq!(std::string::String::from_utf8_lossy(&out), std::string::String::from_utf8_lossy(expected));
+            assert_eq!(
+                std::string::String::from_utf8_lossy(&out),
+                std::string::String::from_utf8_lossy(expected)
+            );
         }
     }
 

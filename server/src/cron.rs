@@ -1,0 +1,101 @@
+//! The periodic work: expiry, freeing of flushed data, sampling, idle clients, shrinking of buffers.
+//!
+//! Each piece has a budget; no call holds the loop longer than about a millisecond.
+
+use vireo_core::engine::host::LogLevel;
+use vireo_core::engine::{ClientSlot, Engine};
+use vireo_core::platform::{Clock, Platform};
+
+use crate::alloc;
+use crate::outside::Outside;
+
+/// Keys that one turn of the loop removes at most, and frees of flushed databases.
+const EXPIRE_BATCH: usize = 256;
+const RECLAIM_BATCH: usize = 1024;
+/// Rates are sampled so often.
+const SAMPLE_EVERY_US: u64 = 100_000;
+/// The walk over all clients takes about a second.
+const CLIENTS_PER_RUN_MIN: usize = 5;
+/// A buffer of requests is given back when its client has been idle so long.
+const IDLE_BUFFER_US: u64 = 2_000_000;
+
+impl<P: Platform> Outside<P> {
+    /// How long the loop may wait: until the periodic work or the next expiry is due.
+    pub(crate) fn wait_timeout_ns(&self, engine: &Engine) -> u64 {
+        if !self.flush_list.is_empty() || self.pause_changed || engine.keyspace.flushed_len() > 0 {
+            return 0;
+        }
+        let now_us = self.clock.monotonic_ns() / 1000;
+        let cron_us = self.cron_due_us.saturating_sub(now_us);
+        let expiry_us = if engine.shared.active_expire {
+            // A key is gone one millisecond after its time at the earliest.
+            let due = engine.keyspace.next_due_ms().map(|at| at.saturating_add(1).saturating_mul(1000));
+            due.map_or(u64::MAX, |due_us| u64::try_from(due_us.saturating_sub(self.now.unix_us)).unwrap_or(0))
+        } else {
+            u64::MAX
+        };
+        cron_us.min(expiry_us).saturating_mul(1000)
+    }
+
+    /// Removes keys whose time has come, and frees part of what was flushed.
+    pub(crate) fn expire_due(&mut self, engine: &mut Engine) {
+        if engine.keyspace.flushed_len() > 0 {
+            let before = engine.keyspace.flushed_len();
+            engine.keyspace.reclaim_step(RECLAIM_BATCH);
+            engine.shared.stats.reclaimed += (before - engine.keyspace.flushed_len()) as u64;
+        }
+        let paused = engine.shared.pause.is_set();
+        if !engine.shared.active_expire || paused || self.switches.pause_cron {
+            return;
+        }
+        let now_ms = self.now.unix_ms();
+        if engine.keyspace.next_due_ms().is_none_or(|at| at >= now_ms) {
+            return;
+        }
+        let began_us = self.clock.monotonic_ns() / 1000;
+        let step = engine.keyspace.expire_step(now_ms, EXPIRE_BATCH);
+        engine.shared.stats.dirty += step.expired as u64;
+        engine.shared.stats.expire_us += (self.clock.monotonic_ns() / 1000).saturating_sub(began_us);
+        engine.shared.stats.expire_cap_reached += u64::from(step.expired == EXPIRE_BATCH);
+    }
+
+    /// The periodic work has come due.
+    pub(crate) fn cron_is_due(&self) -> bool {
+        self.now.mono_us >= self.cron_due_us
+    }
+
+    /// One run of the periodic work.
+    pub(crate) fn cron(&mut self, engine: &mut Engine) {
+        let hz = engine.shared.config.settings().hz;
+        self.cron_due_us = self.now.mono_us + 1_000_000 / hz;
+        self.marks.peak = self.marks.peak.max(alloc::used());
+        if self.switches.pause_cron {
+            return;
+        }
+        if self.now.mono_us.saturating_sub(engine.shared.stats.sampled_us()) >= SAMPLE_EVERY_US {
+            engine.shared.stats.sample(self.now.mono_us, &self.totals);
+        }
+        let slots = self.connections.slots_len();
+        let share = slots / usize::try_from(hz).unwrap_or(1);
+        for _ in 0..share.max(CLIENTS_PER_RUN_MIN).min(slots) {
+            self.cron_cursor = (self.cron_cursor + 1) % slots;
+            let slot = ClientSlot(u32::try_from(self.cron_cursor).unwrap_or(0));
+            self.look_after(slot, engine);
+        }
+    }
+
+    /// Looks after one client: closes it when it is idle too long, gives its unused buffers back.
+    fn look_after(&mut self, slot: ClientSlot, engine: &mut Engine) {
+        let timeout_s = engine.shared.config.settings().timeout_s;
+        let now_us = self.now.mono_us;
+        let Some(connection) = self.connections.get_mut(slot) else { return };
+        let idle_us = now_us.saturating_sub(connection.active_us);
+        connection.read.shrink(idle_us > IDLE_BUFFER_US);
+        connection.reply_peak = 0;
+        let monitors = engine.shared.monitors.contains(&slot);
+        if timeout_s > 0 && idle_us > timeout_s.saturating_mul(1_000_000) && !connection.paused && !monitors {
+            self.log(LogLevel::Verbose, format_args!("Closing idle client"));
+            self.close_slot(slot, engine);
+        }
+    }
+}

@@ -1,0 +1,186 @@
+//! What the engine asks of the process, answered by [`Outside`].
+
+use core::fmt;
+use core::fmt::Write as _;
+
+use vireo_core::config::{Change, Config};
+use vireo_core::engine::ClientSlot;
+use vireo_core::engine::host::{CpuUse, DebugSwitch, Host, HostFacts, IoUse, LogLevel, MemoryUse, NetTotals};
+use vireo_core::platform::{Clock, CpuSampler, Net, Platform, System};
+
+use crate::outside::Outside;
+use crate::{alloc, allocator, config_file, log};
+
+impl<P: Platform> Host for Outside<P> {
+    #[inline]
+    fn monotonic_us(&mut self) -> u64 {
+        self.clock.monotonic_ns() / 1000
+    }
+
+    fn facts(&self) -> &HostFacts {
+        &self.facts
+    }
+
+    fn used_memory(&mut self) -> u64 {
+        alloc::used()
+    }
+
+    fn memory(&mut self) -> MemoryUse {
+        let used = alloc::used();
+        self.marks.peak = self.marks.peak.max(used);
+        let rss = P::System::resident_bytes();
+        let figures = allocator::figures(used, rss);
+        MemoryUse {
+            used,
+            peak: self.marks.peak,
+            startup: self.marks.startup,
+            rss,
+            allocator_allocated: figures.allocated,
+            allocator_active: figures.active,
+            allocator_resident: figures.resident,
+            allocator_frag_smallbins: 0,
+            allocator_muzzy: 0,
+        }
+    }
+
+    fn cpu(&mut self) -> CpuUse {
+        let (all, children) = (P::Cpu::process(), P::Cpu::children());
+        let main = P::Cpu::thread().unwrap_or(all);
+        CpuUse {
+            system_us: all.system_us,
+            user_us: all.user_us,
+            children_system_us: children.system_us,
+            children_user_us: children.user_us,
+            main_system_us: main.system_us,
+            main_user_us: main.user_us,
+        }
+    }
+
+    fn net(&mut self) -> NetTotals {
+        self.totals
+    }
+
+    fn reset_stats(&mut self) {
+        self.totals = NetTotals::default();
+        self.marks.peak = alloc::used();
+    }
+
+    fn io_use(&mut self, slot: ClientSlot) -> IoUse {
+        match self.current {
+            Some((current, io)) if current == slot => io,
+            _ => self.connections.get(slot).map(|connection| connection.io_use()).unwrap_or_default(),
+        }
+    }
+
+    fn apply(&mut self, changes: &[Change], config: &Config) -> Result<(), (&'static str, String)> {
+        let changed = |name: &str| changes.iter().any(|change| change.name == name);
+        for (name, listens) in [("port", true), ("bind", true), ("dir", false), ("maxclients", false)] {
+            if !changed(name) {
+                continue;
+            }
+            match name {
+                _ if listens => self.listen_again(changes, config).map_err(|why| (name, why))?,
+                "dir" => std::env::set_current_dir(config.text("dir"))
+                    .map_err(|error| (name, error.to_string()))?,
+                _ => self.allow_clients(config).map_err(|why| (name, why))?,
+            }
+        }
+        if changed("loglevel") || changed("logfile") {
+            log::configure(config).map_err(|why| ("logfile", why))?;
+        }
+        if changed("tcp-keepalive") {
+            self.keep_alive(config.settings().tcp_keepalive_s);
+        }
+        Ok(())
+    }
+
+    fn rewrite_config(&mut self, config: &Config) -> Result<(), String> {
+        let path = self.facts.config_file.clone();
+        if path.is_empty() {
+            return Err("The server is running without a config file".to_owned());
+        }
+        config_file::rewrite(&path, config).map_err(|why| format!("Rewriting config file: {why}"))
+    }
+
+    fn log(&mut self, level: LogLevel, line: fmt::Arguments<'_>) {
+        log::write(level, self.now.unix_us, line);
+    }
+
+    fn purge_memory(&mut self) -> Result<(), &'static str> {
+        allocator::purge()
+    }
+
+    fn allocator_report(&mut self) -> Vec<u8> {
+        let mut report = String::new();
+        // Writing into a string cannot fail.
+        let _ = writeln!(report, "{}: {:?}", self.facts.allocator, allocator::figures(alloc::used(), 0));
+        report.into_bytes()
+    }
+
+    fn listeners(&mut self) -> Vec<String> {
+        self.listeners.described().to_vec()
+    }
+
+    fn sleep_us(&mut self, us: u64) {
+        let end = self.clock.monotonic_ns().saturating_add(us.saturating_mul(1000));
+        while self.clock.monotonic_ns() < end {
+            let left = end.saturating_sub(self.clock.monotonic_ns());
+            std::thread::park_timeout(core::time::Duration::from_nanos(left));
+        }
+    }
+
+    fn random_u64(&mut self) -> u64 {
+        let mut bytes = [0; 8];
+        P::System::entropy(&mut bytes);
+        u64::from_ne_bytes(bytes)
+    }
+
+    fn debug_switch(&mut self, switch: DebugSwitch, on: bool) {
+        match switch {
+            DebugSwitch::PauseCron => self.switches.pause_cron = on,
+            DebugSwitch::EnforceReplyList => self.switches.enforce_reply_list = on,
+        }
+    }
+}
+
+impl<P: Platform> Outside<P> {
+    /// Listens where the configuration says now; where it said before when that fails.
+    fn listen_again(&mut self, changes: &[Change], config: &Config) -> Result<(), String> {
+        let Err(error) = self.listeners.listen_tcp(&self.poller, config) else { return Ok(()) };
+        let mut before = config.clone();
+        before.revert(changes);
+        let again = self.listeners.listen_tcp(&self.poller, &before);
+        self.log(
+            LogLevel::Warning,
+            format_args!("Could not create server TCP listening socket {}: {}", error.place, error.why),
+        );
+        if let Err(error) = again {
+            self.log(
+                LogLevel::Warning,
+                format_args!("Failed listening on {} again: {}", error.place, error.why),
+            );
+        }
+        Err("Unable to listen on this port. Check server logs.".to_owned())
+    }
+
+    fn allow_clients(&mut self, config: &Config) -> Result<(), String> {
+        let wanted = config.settings().maxclients;
+        let got = P::System::raise_open_files(wanted + crate::boot::RESERVED_FILES);
+        if got < wanted + crate::boot::RESERVED_FILES {
+            return Err(
+                "The operating system is not able to handle the specified number of clients".to_owned()
+            );
+        }
+        Ok(())
+    }
+
+    fn keep_alive(&mut self, seconds: u32) {
+        for index in 0..self.connections.slots_len() {
+            let slot = ClientSlot(u32::try_from(index).unwrap_or(u32::MAX));
+            if let Some(connection) = self.connections.get(slot) {
+                // A unix socket has no such option; that is no error worth telling.
+                let _ = P::Net::set_keepalive(&connection.socket, seconds);
+            }
+        }
+    }
+}

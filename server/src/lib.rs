@@ -1,0 +1,20 @@
+//! Vireo's runtime: the event loop over any platform, configuration files, log, process.
+//!
+//! Knows sockets and files through `vireo_core::platform` and std, and no command by name.
+
+pub mod alloc;
+mod allocator;
+mod args;
+pub mod boot;
+mod config_file;
+mod connection;
+mod cron;
+mod host;
+mod listen;
+mod log;
+mod out_buf;
+mod outside;
+mod process;
+mod read_buf;
+mod serve;
+mod syscheck;
