@@ -4,6 +4,8 @@
 //! call (signals, `RUSAGE_THREAD`). The other backends have the same files.
 #![cfg(target_os = "linux")]
 
+extern crate alloc;
+
 mod clock;
 mod cpu;
 mod error;

@@ -1,9 +1,10 @@
 //! TCP and unix sockets: non-blocking, close-on-exec, one system call for each read and write.
 
+use core::net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
+use core::time::Duration;
 use std::io::IoSlice;
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6, ToSocketAddrs};
+use std::net::ToSocketAddrs;
 use std::os::fd::{AsRawFd, OwnedFd};
-use std::time::Duration;
 
 use rustix::fs::{FileType, Mode};
 use rustix::io::Errno;

@@ -1,7 +1,7 @@
 //! Readiness by epoll, level triggered; wakes by an eventfd.
 
+use alloc::sync::Arc;
 use std::os::fd::{AsFd, OwnedFd};
-use std::sync::Arc;
 
 use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
 use rustix::event::{EventfdFlags, Timespec, eventfd};

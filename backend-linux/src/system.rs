@@ -57,7 +57,7 @@ impl System for LinuxSystem {
 
     fn total_memory_bytes() -> u64 {
         let info = rustix::system::sysinfo();
-        u64::from(info.totalram) * u64::from(info.mem_unit)
+        info.totalram * u64::from(info.mem_unit)
     }
 
     fn raise_open_files(wanted: u64) -> u64 {

@@ -63,7 +63,7 @@ fn parse(list: &str) -> Option<CpuSet> {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::{AtomicBool, Ordering};
+    use core::sync::atomic::{AtomicBool, Ordering};
 
     use vireo_core::platform::{Thread, Threads};
 

@@ -2,6 +2,8 @@
 //!
 //! Knows sockets and files through `vireo_core::platform` and std, and no command by name.
 
+extern crate alloc as alloc_crate;
+
 pub mod alloc;
 mod allocator;
 mod args;

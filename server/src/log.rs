@@ -3,8 +3,8 @@
 //! `PID:ROLE DD Mon YYYY hh:mm:ss.mmm LEVEL MESSAGE`, local time. Lines are written at once and one by one.
 #![expect(unsafe_code, reason = "local time and syslog are libc's")]
 
+use alloc_crate::ffi::CString;
 use core::fmt;
-use std::ffi::CString;
 use std::fs::{File, OpenOptions};
 use std::io::Write;
 use std::sync::Mutex;

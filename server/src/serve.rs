@@ -244,7 +244,7 @@ impl<P: Platform> Server<P> {
     #[cold]
     fn protocol_error(&mut self, connection: &Connection<Socket<P>>, error: ProtocolError, bytes: &[u8]) {
         error.write(&mut Reply::new(&mut self.reply_buf, Proto::Resp2));
-        self.outside.log_protocol_error(&mut self.engine, connection.slot, error, bytes);
+        self.outside.log_protocol_error(&self.engine, connection.slot, error, bytes);
     }
 
     /// Sends what a batch has left and puts the client into the state it ended in.

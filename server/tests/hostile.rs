@@ -1,5 +1,7 @@
 //! Clients that mean harm or are broken: malformed, oversized, slow, half-closed, never reading, in numbers.
 
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
 mod common;
 
 use std::io::{Read, Write};
@@ -63,7 +65,7 @@ fn unauthenticated_clients_that_never_read_are_bounded() {
     let mut closed = 0;
     for _ in 0..4 {
         let mut stream = TcpStream::connect(("127.0.0.1", server.port())).unwrap();
-        stream.set_write_timeout(Some(std::time::Duration::from_secs(20))).unwrap();
+        stream.set_write_timeout(Some(core::time::Duration::from_secs(20))).unwrap();
         let flood = b"GET k\r\n".repeat(10_000);
         // Each request is answered by a longer error that nobody reads; the server must end it.
         if (0..5000).any(|_| stream.write_all(&flood).is_err()) {

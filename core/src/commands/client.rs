@@ -28,10 +28,9 @@ pub(crate) fn client_id(cx: &mut Ctx<'_>, _args: &Args<'_>) -> CmdResult {
 
 /// CLIENT GETNAME
 pub(crate) fn client_getname(cx: &mut Ctx<'_>, _args: &Args<'_>) -> CmdResult {
-    if cx.session.name.is_empty() {
-        cx.reply.null()
-    } else {
-        cx.reply.bulk(&cx.session.name)
+    match cx.session.name.as_slice() {
+        b"" => cx.reply.null(),
+        name => cx.reply.bulk(name),
     }
     Ok(())
 }
@@ -259,7 +258,7 @@ pub fn client_line(session: &Session, io: &IoUse, now_ms: i64) -> String {
         line,
         "id={} addr={} laddr={} fd={} name={} age={} idle={} flags={} capa={} db={} sub=0 psub=0 ssub=0 multi=-1 \
          watch=0 qbuf={} qbuf-free={} argv-mem={} multi-mem=0 rbs={} rbp={} obl={} oll={} omem={} tot-mem={memory} \
-         events={events} cmd={} user={} redir=-1 resp={} lib-name={} lib-ver={} tot-net-in={} tot-net-out={} \
+         events={events} cmd={} user=default redir=-1 resp={} lib-name={} lib-ver={} tot-net-in={} tot-net-out={} \
          tot-cmds={}",
         session.id,
         session.addr,
@@ -280,7 +279,6 @@ pub fn client_line(session: &Session, io: &IoUse, now_ms: i64) -> String {
         io.reply_chunks,
         io.reply_chunk_bytes,
         session.last_command.map_or("NULL", |command| command.full_name),
-        "default",
         if session.proto == Proto::Resp3 { 3 } else { 2 },
         text(&session.lib_name),
         text(&session.lib_ver),

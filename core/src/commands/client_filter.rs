@@ -22,13 +22,13 @@ enum Test {
     Normal(bool),
     Addr(Vec<u8>),
     LocalAddr(Vec<u8>),
-    User(Vec<u8>),
+    LoggedIn,
     Name(Vec<u8>),
     LibName(Vec<u8>),
     LibVer(Vec<u8>),
     Flags(Vec<u8>),
     Ip(Vec<u8>),
-    Capa(Vec<u8>),
+    Redirect,
     Db(u32),
 }
 
@@ -89,7 +89,7 @@ impl Test {
             },
             b"ADDR" => Self::Addr(own),
             b"LADDR" => Self::LocalAddr(own),
-            b"USER" if value == b"default" => Self::User(own),
+            b"USER" if value == b"default" => Self::LoggedIn,
             b"USER" => return Err(cx.fail_bytes(&[b"ERR No such user '", value, b"'"])),
             b"NAME" => Self::Name(own),
             b"LIB-NAME" => Self::LibName(own),
@@ -99,7 +99,7 @@ impl Test {
             }
             b"FLAGS" => return Err(CmdError::Text("ERR Unknown flags found in the provided filter")),
             b"IP" => Self::Ip(own),
-            b"CAPA" if value == b"r" => Self::Capa(own),
+            b"CAPA" if value == b"r" => Self::Redirect,
             b"CAPA" => return Err(CmdError::Text("ERR Unknown capa found in the provided filter")),
             b"DB" => {
                 let db = num::parse_i64(value).and_then(|db| u32::try_from(db).ok());
@@ -116,7 +116,7 @@ impl Test {
             Self::Normal(normal) => *normal,
             Self::Addr(addr) => session.addr.as_bytes() == addr,
             Self::LocalAddr(addr) => session.laddr.as_bytes() == addr,
-            Self::User(_) => session.authenticated,
+            Self::LoggedIn => session.authenticated,
             Self::Name(name) => session.name == *name,
             Self::LibName(name) => session.lib_name == *name,
             Self::LibVer(version) => session.lib_ver == *version,
@@ -125,7 +125,7 @@ impl Test {
                 letters.iter().all(|letter| own.as_bytes().contains(letter))
             }
             Self::Ip(ip) => session.addr.rsplit_once(':').is_some_and(|(own, _)| own.as_bytes() == ip),
-            Self::Capa(_) => session.flags.contains(SessionFlags::CAPA_REDIRECT),
+            Self::Redirect => session.flags.contains(SessionFlags::CAPA_REDIRECT),
             Self::Db(db) => session.db == *db,
         }
     }

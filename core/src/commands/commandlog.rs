@@ -41,7 +41,18 @@ pub(crate) fn commandlog_reset(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
 
 /// SLOWLOG GET [count]
 pub(crate) fn slowlog_get(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
-    let count = if args.len() == 3 { count(args.at(2))? } else { 10 };
+    let count = match args.len() {
+        2 => 10,
+        3 => count(args.at(2))?,
+        _ => {
+            let name = args.at(1);
+            return Err(cx.fail_bytes(&[
+                b"ERR unknown subcommand or wrong number of arguments for '",
+                name,
+                b"'. Try SLOWLOG HELP.",
+            ]));
+        }
+    };
     list(cx, LogKind::Slow, count);
     Ok(())
 }

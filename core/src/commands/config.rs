@@ -19,7 +19,7 @@ pub(crate) fn config_get(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
 
 /// CONFIG SET name value [name value ...]
 pub(crate) fn config_set(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
-    if args.len() % 2 != 0 {
+    if !args.len().is_multiple_of(2) {
         return Err(CmdError::Text("ERR wrong number of arguments for 'config|set' command"));
     }
     let mut pairs: Vec<(&[u8], Vec<&[u8]>)> = Vec::new();

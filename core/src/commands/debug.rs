@@ -101,7 +101,7 @@ fn protocol(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
     match args.at(2).to_ascii_lowercase().as_slice() {
         b"string" => reply.bulk(b"Hello World"),
         b"integer" => reply.integer(12345),
-        b"double" => reply.double(3.141),
+        b"double" => reply.double_text(b"3.141"),
         b"null" => reply.null(),
         b"array" => {
             reply.array(3);

@@ -69,10 +69,11 @@ impl ExpireIf {
 
     /// A key without expiry lives for ever: nothing is later than that, everything earlier.
     fn is_met(&self, now: Option<i64>, new: i64) -> bool {
-        !(self.nx && now.is_some())
-            && !(self.xx && now.is_none())
-            && !(self.gt && now.is_none_or(|now| new <= now))
-            && !(self.lt && now.is_some_and(|now| new >= now))
+        let broken = self.nx && now.is_some()
+            || self.xx && now.is_none()
+            || self.gt && now.is_none_or(|now| new <= now)
+            || self.lt && now.is_some_and(|now| new >= now);
+        !broken
     }
 }
 

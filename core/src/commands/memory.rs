@@ -4,7 +4,9 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
+use crate::engine::host::MemoryUse;
 use crate::engine::{Args, CmdError, CmdResult, Ctx};
+use crate::resp::Reply;
 
 /// Share of the table in the memory of one key, bytes.
 const TABLE_SHARE: usize = 13;
@@ -126,6 +128,12 @@ pub(crate) fn memory_stats(cx: &mut Ctx<'_>, _args: &Args<'_>) -> CmdResult {
         reply.bulk(name.as_bytes());
         reply.unsigned(value);
     }
+    allocator_figures(reply, &memory, dataset, net);
+    Ok(())
+}
+
+/// The second half of MEMORY STATS: shares, and what the allocator tells.
+fn allocator_figures(reply: &mut Reply<'_>, memory: &MemoryUse, dataset: u64, net: u64) {
     let (allocated, active, resident) =
         (memory.allocator_allocated, memory.allocator_active, memory.allocator_resident);
     for (name, value) in [
@@ -158,7 +166,6 @@ pub(crate) fn memory_stats(cx: &mut Ctx<'_>, _args: &Args<'_>) -> CmdResult {
     }
     reply.bulk(b"fragmentation");
     reply.double(ratio(memory.rss, memory.used));
-    Ok(())
 }
 
 /// One number by another; 0 when that is 0.

@@ -206,7 +206,7 @@ pub(crate) fn mget(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
 
 /// MSET key value [key value ...]
 pub(crate) fn mset(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
-    if args.len() % 2 == 0 {
+    if args.len().is_multiple_of(2) {
         return Err(wrong_arity(cx));
     }
     set_pairs(cx, args, 1..args.len(), ExpireChange::Clear);
@@ -216,7 +216,7 @@ pub(crate) fn mset(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
 
 /// MSETNX key value [key value ...]
 pub(crate) fn msetnx(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
-    if args.len() % 2 == 0 {
+    if args.len().is_multiple_of(2) {
         return Err(wrong_arity(cx));
     }
     let any = (1..args.len()).step_by(2).any(|index| exists(cx, args.at(index)));

@@ -134,8 +134,8 @@ impl Directive {
                 bounded(value, min, max)?
             }
             Kind::Memory { min, max } => {
-                let value = parse_memory(&joined).ok_or("argument must be a memory value")?;
-                bounded(value, min, max)?
+                let value = parse_memory(&joined).filter(|&value| value >= 0 || min < 0);
+                bounded(value.ok_or("argument must be a memory value")?, min, max)?
             }
             Kind::MemoryOrPercent => memory_or_percent(&joined)?,
             Kind::Octal => {
@@ -254,7 +254,7 @@ pub(super) const OUTPUT_CLASSES: [&str; 3] = ["normal", "slave", "pubsub"];
 
 fn output_limits(text: &[u8], old: &[u8]) -> Result<Vec<u8>, String> {
     let given = words(text);
-    if given.is_empty() || given.len() % 4 != 0 {
+    if given.is_empty() || !given.len().is_multiple_of(4) {
         return Err("Wrong number of arguments in buffer limit configuration.".to_string());
     }
     let old_text = String::from_utf8_lossy(old).into_owned();

@@ -25,9 +25,8 @@ impl Rng {
     pub fn below(&mut self, bound: u64) -> u64 {
         // The high half of a 128-bit product: no division, bias below 2^-32 for the bounds in use.
         let product = u128::from(self.next_u64()) * u128::from(bound);
-        #[expect(clippy::cast_possible_truncation, reason = "the high half of a 128-bit product has 64 bits")]
-        let high = (product >> 64) as u64;
-        high
+
+        (product >> 64) as u64
     }
 }
 

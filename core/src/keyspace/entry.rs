@@ -24,8 +24,10 @@ use super::slab::{self, Slab};
 
 /// Longest value that is kept inside the entry.
 pub(super) const INLINE_LEN_MAX: usize = 512;
-/// Longest value that OBJECT ENCODING calls `embstr`.
-const EMBSTR_LEN_MAX: usize = 44;
+/// Longest value that OBJECT ENCODING may call `embstr`.
+const EMBSTR_LEN_MAX: usize = 128;
+/// The reference keeps key, expiry and value together up to so many bytes, its own overhead included.
+const EMBEDDED_LEN_MAX: usize = 128;
 /// Keys and inline values below this have a one-byte length.
 const SHORT_LEN_MAX: usize = 254;
 
@@ -177,7 +179,7 @@ impl EntryPtr {
                 this.write(key_at + key.len(), bytes);
             }
             NewValue::Bytes(bytes) | NewValue::Raw(bytes) => {
-                this.write_shared(value_at, Arc::new(bytes.to_vec()))
+                this.write_shared(value_at, Arc::new(bytes.to_vec()));
             }
             NewValue::Shared(shared) => this.write_shared(value_at, shared),
         }
@@ -212,22 +214,29 @@ impl EntryPtr {
         super::prefetch(self.0.as_ptr());
     }
 
+    /// A place inside the entry.
+    #[inline]
+    fn at(self, at: usize) -> *mut u8 {
+        // SAFETY: offsets come from the header, which describes the allocation.
+        unsafe { self.0.as_ptr().add(at) }
+    }
+
     #[inline]
     fn byte(self, at: usize) -> u8 {
         // SAFETY: offsets come from the header, which describes the allocation.
-        unsafe { self.0.as_ptr().add(at).read() }
+        unsafe { self.at(at).read() }
     }
 
     #[inline]
     fn word(self, at: usize) -> [u8; 8] {
         // SAFETY: offsets come from the header, which describes the allocation.
-        unsafe { self.0.as_ptr().add(at).cast::<[u8; 8]>().read() }
+        unsafe { self.at(at).cast::<[u8; 8]>().read() }
     }
 
     #[inline]
     fn write(self, at: usize, bytes: &[u8]) {
         // SAFETY: callers write within the allocated length, and `bytes` is not part of the entry.
-        unsafe { self.0.as_ptr().add(at).copy_from_nonoverlapping(bytes.as_ptr(), bytes.len()) };
+        unsafe { self.at(at).copy_from_nonoverlapping(bytes.as_ptr(), bytes.len()) };
     }
 
     fn write_len(self, at: usize, len: usize) {
@@ -268,18 +277,18 @@ impl EntryPtr {
     #[inline]
     fn slice<'a>(self, at: usize, len: usize) -> &'a [u8] {
         // SAFETY: offsets come from the header; the lifetime is bound by the callers' to the entry's.
-        unsafe { core::slice::from_raw_parts(self.0.as_ptr().add(at), len) }
+        unsafe { core::slice::from_raw_parts(self.at(at), len) }
     }
 
     fn write_shared(self, at: usize, shared: SharedBytes) {
         let address = Arc::into_raw(shared);
         // SAFETY: eight bytes at `at` belong to the value's pointer; they may be unaligned.
-        unsafe { self.0.as_ptr().add(at).cast::<*const Vec<u8>>().write_unaligned(address) };
+        unsafe { self.at(at).cast::<*const Vec<u8>>().write_unaligned(address) };
     }
 
     fn shared_ptr(self, at: usize) -> *const Vec<u8> {
         // SAFETY: the layout is SHARED, so `write_shared` wrote a pointer here.
-        unsafe { self.0.as_ptr().add(at).cast::<*const Vec<u8>>().read_unaligned() }
+        unsafe { self.at(at).cast::<*const Vec<u8>>().read_unaligned() }
     }
 
     /// Takes the shared value out; the entry must not be read as SHARED again.
@@ -402,9 +411,17 @@ impl<'a> Entry<'a> {
     pub fn encoding(self) -> Encoding {
         match self.ptr.parts().layout {
             INT => Encoding::Int,
-            EMBSTR => Encoding::Embstr,
+            EMBSTR if self.is_embedded() => Encoding::Embstr,
             _ => Encoding::Raw,
         }
+    }
+
+    //= valkey 9.1 OBJECT ENCODING: embstr when key, expiry and value fit 128 bytes with their headers
+    fn is_embedded(self) -> bool {
+        let parts = self.ptr.parts();
+        let key_header = if parts.key_len < 32 { 1 } else { 3 };
+        let expire = if self.expire_at().is_some() { 8 } else { 0 };
+        parts.key_len + parts.inline_len + key_header + expire + 14 <= EMBEDDED_LEN_MAX
     }
 
     /// When it expires, ms since 1970.

@@ -157,7 +157,7 @@ fn split_half<T: Copy>(leaf: &mut Vec<Stamp<T>>) -> Vec<Stamp<T>> {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
+    use alloc::collections::BTreeSet;
 
     use super::{ExpiryIndex, Stamp};
     use crate::engine::Rng;

@@ -14,7 +14,8 @@
 //! Larger entries go to the global allocator.
 #![expect(unsafe_code, reason = "hands out and takes back raw slots of pages")]
 
-use alloc::alloc::{Layout, alloc, dealloc, handle_alloc_error};
+use alloc::alloc::{alloc, dealloc, handle_alloc_error};
+use core::alloc::Layout;
 use core::ptr::{self, NonNull};
 
 /// Bytes of a page, and its alignment.
@@ -231,8 +232,8 @@ fn slot_at(page: *mut Page, class: u16, index: u16) -> NonNull<u8> {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-    use std::vec::Vec;
+    use alloc::collections::BTreeMap;
+    use alloc::vec::Vec;
 
     use super::{PAGE_LEN, Slab, taken_len};
     use crate::engine::Rng;

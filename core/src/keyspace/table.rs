@@ -45,7 +45,7 @@ const EMPTY: Bucket = Bucket { tags: [0; 8], slots: [ptr::null_mut(); SLOTS] };
 /// The hash table; owns the chains, lends out the entries.
 #[derive(Debug)]
 pub(super) struct Table {
-    #[expect(clippy::vec_box, reason = "a chunk stays where it is while the directory grows")]
+    #[allow(clippy::vec_box, reason = "a chunk stays where it is while the directory grows")]
     chunks: Vec<Box<[Bucket; CHUNK_LEN]>>,
     /// `2^level - 1`.
     mask: usize,

@@ -3,7 +3,7 @@
 //! Exact in software, so that every machine answers the same: decimal text is read correctly rounded, sums
 //! are correctly rounded (to nearest, ties to even), and `%.17Lf` is printed exactly, its zeros trimmed.
 //! All big arithmetic is in arrays of fixed size; exponents are bounded by [`EXPONENT_MAX`].
-//! Departs from the reference in one point: hexadecimal floats and denormals below 2^-1100 are not read.
+//! Departs from the reference in one point: denormals vanish.
 
 use heapless::Vec;
 
@@ -97,10 +97,38 @@ impl Extended {
             [b'+', rest @ ..] => (false, rest),
             rest => (false, rest),
         };
-        let (digits, ten_exponent) = decimal(unsigned)?;
-        let mut number = Self::from_decimal(&digits, ten_exponent)?;
+        let mut number = match unsigned {
+            [b'0', b'x' | b'X', hex @ ..] => Self::from_hex(hex)?,
+            _ => {
+                let (digits, ten_exponent) = decimal(unsigned)?;
+                Self::from_decimal(&digits, ten_exponent)?
+            }
+        };
         number.negative = negative;
         Some(number)
+    }
+
+    /// `1f.8p3`, as `strtold` reads it.
+    fn from_hex(text: &[u8]) -> Option<Self> {
+        let at = text.iter().position(|byte| matches!(byte, b'p' | b'P'));
+        let (mantissa, shift) = match at {
+            Some(at) => (&text[..at], exponent(&text[at + 1..])?),
+            None => (text, 0),
+        };
+        let (mut big, mut shift, mut any, mut after_point) = (Big::new(), shift, false, false);
+        for &byte in mantissa {
+            if byte == b'.' && !after_point {
+                after_point = true;
+                continue;
+            }
+            big.mul_add(16, char::from(byte).to_digit(16)?)?;
+            shift -= if after_point { 4 } else { 0 };
+            any = true;
+        }
+        if !any {
+            return None;
+        }
+        if big.bits() == 0 { Some(Self::ZERO) } else { Self::round(&big, shift, false) }
     }
 
     fn from_decimal(digits: &[u8], ten_exponent: i32) -> Option<Self> {
@@ -301,9 +329,9 @@ fn exponent(text: &[u8]) -> Option<i32> {
 mod tests {
     use super::Extended;
 
-    fn add(a: &str, b: &str) -> std::string::String {
+    fn add(a: &str, b: &str) -> alloc::string::String {
         let sum = Extended::parse(a.as_bytes()).unwrap().checked_add(Extended::parse(b.as_bytes()).unwrap());
-        std::string::String::from_utf8(sum.unwrap().text().to_vec()).unwrap()
+        alloc::string::String::from_utf8(sum.unwrap().text().to_vec()).unwrap()
     }
 
     #[test]
@@ -329,10 +357,12 @@ mod tests {
 
     #[test]
     fn what_is_no_number_is_refused() {
-        for text in ["", "-", ".", "e5", "1e", "1 ", " 1", "1..2", "nan", "0x1p3", "1e5000", "--1"] {
+        for text in ["", "-", ".", "e5", "1e", "1 ", " 1", "1..2", "nan", "0x", "0xg", "1e5000", "--1"] {
             assert_eq!(Extended::parse(text.as_bytes()), None, "{text}");
         }
         assert!(Extended::parse(b"1e4900").is_some());
+        assert_eq!(Extended::parse(b"0x10").unwrap().text(), "16".as_bytes());
+        assert_eq!(Extended::parse(b"-0x1.8p1").unwrap().text(), "-3".as_bytes());
         assert_eq!(Extended::parse(b".5").unwrap().text(), "0.5".as_bytes());
     }
 }

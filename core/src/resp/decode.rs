@@ -370,10 +370,11 @@ pub(super) const fn line_len_max() -> usize {
 }
 
 #[cfg(test)]
+#[allow(clippy::indexing_slicing, clippy::arithmetic_side_effects, reason = "a test may panic")]
 mod tests {
+    use alloc::string::{String, ToString};
+    use alloc::vec;
     use alloc::vec::Vec;
-    use std::string::{String, ToString};
-    use std::vec;
 
     use super::{Decoded, Decoder, Limits, ProtocolError, Span};
     use crate::resp::{Proto, Reply};

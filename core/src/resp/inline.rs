@@ -126,6 +126,7 @@ fn hex(byte: u8) -> Option<u8> {
 }
 
 #[cfg(test)]
+#[allow(clippy::indexing_slicing, clippy::arithmetic_side_effects, reason = "a test may panic")]
 mod tests {
     use alloc::vec::Vec;
 

@@ -262,8 +262,8 @@ mod tests {
             let mut out = Vec::new();
             write(&mut Reply::new(&mut out, proto));
             assert_eq!(
-                std::string::String::from_utf8_lossy(&out),
-                std::string::String::from_utf8_lossy(expected)
+                alloc::string::String::from_utf8_lossy(&out),
+                alloc::string::String::from_utf8_lossy(expected)
             );
         }
     }

@@ -1,21 +1,27 @@
 //! Starts the built server for a test, on a port of its own, and ends it with the test.
+#![allow(
+    dead_code,
+    unreachable_pub,
+    clippy::unwrap_used,
+    reason = "each test file uses part of this, and a test may panic"
+)]
 
+use core::time::Duration;
 use std::io::{Read, Write};
 use std::net::TcpStream;
-use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::time::Duration;
 
 /// A running server; it is killed and its folder removed when this is dropped.
-pub struct TestServer {
+pub(crate) struct TestServer {
     child: Child,
-    folder: tempfile::TempDir,
+    /// Removed with the server.
+    _folder: tempfile::TempDir,
     port: u16,
 }
 
 impl TestServer {
     /// Starts a server with further options, in the order given.
-    pub fn start(options: &[&str]) -> Self {
+    pub(crate) fn start(options: &[&str]) -> Self {
         // The system names a free port; should somebody else take it in between, another is tried.
         for _ in 0..20 {
             if let Some(server) = Self::try_start(options) {
@@ -42,7 +48,7 @@ impl TestServer {
             if let Ok(mut stream) = TcpStream::connect(("127.0.0.1", port)) {
                 stream.write_all(b"PING\r\n").unwrap();
                 if stream.read(&mut [0; 1]).is_ok_and(|count| count == 1) {
-                    return Some(Self { child, folder, port });
+                    return Some(Self { child, _folder: folder, port });
                 }
             }
             if child.try_wait().unwrap().is_some() {
@@ -53,45 +59,26 @@ impl TestServer {
     }
 
     /// The port it listens on.
-    pub fn port(&self) -> u16 {
+    pub(crate) fn port(&self) -> u16 {
         self.port
     }
 
     /// Its process number.
-    pub fn pid(&self) -> u32 {
+    pub(crate) fn pid(&self) -> u32 {
         self.child.id()
     }
 
-    /// Its working folder.
-    pub fn folder(&self) -> &Path {
-        self.folder.path()
-    }
-
-    /// What it has logged so far.
-    pub fn log(&self) -> String {
-        std::fs::read_to_string(self.log_path()).unwrap()
-    }
-
-    fn log_path(&self) -> PathBuf {
-        self.folder.path().join("log")
-    }
-
     /// A connection of the client library's.
-    pub fn client(&self) -> redis::Connection {
+    pub(crate) fn client(&self) -> redis::Connection {
         redis::Client::open(format!("redis://127.0.0.1:{}/", self.port)).unwrap().get_connection().unwrap()
     }
 
     /// A bare connection.
-    pub fn raw(&self) -> Raw {
+    pub(crate) fn raw(&self) -> Raw {
         let stream = TcpStream::connect(("127.0.0.1", self.port)).unwrap();
         stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
         stream.set_nodelay(true).unwrap();
         Raw { stream }
-    }
-
-    /// Waits for the process to end by itself and returns its exit status.
-    pub fn wait(&mut self) -> std::process::ExitStatus {
-        self.child.wait().unwrap()
     }
 }
 
@@ -103,18 +90,18 @@ impl Drop for TestServer {
 }
 
 /// A bare connection that sends and expects bytes.
-pub struct Raw {
+pub(crate) struct Raw {
     pub stream: TcpStream,
 }
 
 impl Raw {
     /// Sends bytes as they are.
-    pub fn send(&mut self, bytes: &[u8]) {
+    pub(crate) fn send(&mut self, bytes: &[u8]) {
         self.stream.write_all(bytes).unwrap();
     }
 
     /// Reads exactly as many bytes as expected and compares.
-    pub fn expect(&mut self, expected: &[u8]) {
+    pub(crate) fn expect(&mut self, expected: &[u8]) {
         let mut got = vec![0; expected.len()];
         self.stream.read_exact(&mut got).unwrap_or_else(|error| {
             panic!("{error} while waiting for {:?}", String::from_utf8_lossy(expected));
@@ -123,13 +110,13 @@ impl Raw {
     }
 
     /// Sends a request and compares the reply.
-    pub fn ask(&mut self, request: &[u8], reply: &[u8]) {
+    pub(crate) fn ask(&mut self, request: &[u8], reply: &[u8]) {
         self.send(request);
         self.expect(reply);
     }
 
     /// Reads until the server closes the connection.
-    pub fn until_closed(&mut self) -> Vec<u8> {
+    pub(crate) fn until_closed(&mut self) -> Vec<u8> {
         let mut rest = Vec::new();
         match self.stream.read_to_end(&mut rest) {
             Ok(_) => rest,

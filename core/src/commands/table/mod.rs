@@ -1,13 +1,13 @@
 //! The command table, as data: it answers COMMAND, look-ups, arity and key extraction alike.
 
+mod flags;
 mod rows;
 
 use core::fmt;
 
-use bitflags::bitflags;
-
 use crate::engine::{Args, CmdResult, Ctx};
 
+pub use self::flags::{AclCategories, ArgFlags, CommandFlags, KeyFlags};
 pub use self::rows::{COMMAND_COUNT, COMMANDS};
 
 /// Runs a command.
@@ -16,93 +16,6 @@ pub type Handler = fn(&mut Ctx<'_>, &Args<'_>) -> CmdResult;
 /// Number of a command or subcommand, for arrays of statistics.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CommandId(pub u16);
-
-bitflags! {
-    /// Properties of a command.
-    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-    #[expect(missing_docs, reason = "each is the reference's flag of its name")]
-    pub struct CommandFlags: u32 {
-        const WRITE = 1;
-        const READONLY = 1 << 1;
-        const DENYOOM = 1 << 2;
-        const MODULE = 1 << 3;
-        const ADMIN = 1 << 4;
-        const PUBSUB = 1 << 5;
-        const NOSCRIPT = 1 << 6;
-        const BLOCKING = 1 << 7;
-        const LOADING = 1 << 8;
-        const STALE = 1 << 9;
-        const SKIP_MONITOR = 1 << 10;
-        const SKIP_COMMANDLOG = 1 << 11;
-        const ASKING = 1 << 12;
-        const FAST = 1 << 13;
-        const NO_AUTH = 1 << 14;
-        const NO_MANDATORY_KEYS = 1 << 15;
-        const NO_ASYNC_LOADING = 1 << 16;
-        const NO_MULTI = 1 << 17;
-        const MOVABLE_KEYS = 1 << 18;
-        const ALLOW_BUSY = 1 << 19;
-        const MAY_REPLICATE = 1 << 20;
-        const SENTINEL = 1 << 21;
-        const ONLY_SENTINEL = 1 << 22;
-        const PROTECTED = 1 << 23;
-        const TOUCHES_ARBITRARY_KEYS = 1 << 24;
-        const ALL_DBS = 1 << 25;
-    }
-
-    /// ACL categories of a command.
-    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-    #[expect(missing_docs, reason = "each is the category of its name")]
-    pub struct AclCategories: u32 {
-        const KEYSPACE = 1;
-        const READ = 1 << 1;
-        const WRITE = 1 << 2;
-        const SET = 1 << 3;
-        const SORTEDSET = 1 << 4;
-        const LIST = 1 << 5;
-        const HASH = 1 << 6;
-        const STRING = 1 << 7;
-        const BITMAP = 1 << 8;
-        const HYPERLOGLOG = 1 << 9;
-        const GEO = 1 << 10;
-        const STREAM = 1 << 11;
-        const PUBSUB = 1 << 12;
-        const ADMIN = 1 << 13;
-        const FAST = 1 << 14;
-        const SLOW = 1 << 15;
-        const BLOCKING = 1 << 16;
-        const DANGEROUS = 1 << 17;
-        const CONNECTION = 1 << 18;
-        const TRANSACTION = 1 << 19;
-        const SCRIPTING = 1 << 20;
-    }
-
-    /// What a command does with a key.
-    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-    #[expect(missing_docs, reason = "each is the reference's flag of its name")]
-    pub struct KeyFlags: u16 {
-        const RO = 1;
-        const RW = 1 << 1;
-        const OW = 1 << 2;
-        const RM = 1 << 3;
-        const ACCESS = 1 << 4;
-        const UPDATE = 1 << 5;
-        const INSERT = 1 << 6;
-        const DELETE = 1 << 7;
-        const NOT_KEY = 1 << 8;
-        const INCOMPLETE = 1 << 9;
-        const VARIABLE_FLAGS = 1 << 10;
-    }
-
-    /// Properties of an argument.
-    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-    #[expect(missing_docs, reason = "each is the reference's flag of its name")]
-    pub struct ArgFlags: u8 {
-        const OPTIONAL = 1;
-        const MULTIPLE = 2;
-        const MULTIPLE_TOKEN = 4;
-    }
-}
 
 /// Names of command flags in the order in which they are shown; the others are not.
 pub(super) const COMMAND_FLAG_NAMES: [(CommandFlags, &str); 19] = [
@@ -244,6 +157,7 @@ impl fmt::Debug for Command {
 const LOOKUP_LEN: usize = 1024;
 
 /// Mixes the letters of a name, upper and lower case alike.
+#[expect(clippy::cast_possible_truncation, reason = "a hash may lose bits")]
 const fn mix(name: &[u8]) -> usize {
     let (mut hash, mut index) = (name.len() as u32, 0);
     while index < name.len() {
@@ -253,6 +167,7 @@ const fn mix(name: &[u8]) -> usize {
     (hash ^ hash >> 15) as usize % LOOKUP_LEN
 }
 
+#[expect(clippy::cast_possible_truncation, reason = "there are far fewer than 65,536 commands")]
 /// Index into [`COMMANDS`] plus one, by hash, with linear probing; built by the compiler.
 static LOOKUP: [u16; LOOKUP_LEN] = {
     let mut table = [0u16; LOOKUP_LEN];
