@@ -1,5 +1,6 @@
 //! From the command line to a running server.
 
+use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -241,7 +242,12 @@ fn listen<P: Platform>(outside: &mut Outside<P>, config: &Config) -> Result<(), 
 
 fn tell_ready<P: Platform>(outside: &Outside<P>, config: &Config) {
     let port = config.text("port");
-    outside.log(LogLevel::Notice, format_args!("Running mode=standalone, port={port}."));
+    let asked = config.text("always-show-logo") == "yes";
+    if asked || (std::io::stdout().is_terminal() && config.text("logfile").is_empty()) {
+        log::write_plain(format_args!("{}", banner(&port)));
+    } else {
+        outside.log(LogLevel::Notice, format_args!("Running mode=standalone, port={port}."));
+    }
     outside.log(LogLevel::Notice, format_args!("Server initialized"));
     let pid_file = pid_file(config);
     if let Some(path) = pid_file
@@ -258,6 +264,15 @@ fn tell_ready<P: Platform>(outside: &Outside<P>, config: &Config) {
     if outside.facts.supervised == "systemd" {
         process::notify_systemd("READY=1\nSTATUS=Ready to accept connections\n");
     }
+}
+
+/// What a person at a terminal sees first.
+fn banner(port: &str) -> String {
+    let (bits, pid) = (usize::BITS, std::process::id());
+    format!(
+        "\n   \\  |  /     Vireo {VERSION} ({bits} bit)\n    \\ | /      Running in standalone mode\n  ~~ \\|/ ~~    \
+         Port: {port}\n      |        PID: {pid}\n\n"
+    )
 }
 
 /// The pid file, if one is to be written.

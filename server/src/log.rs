@@ -84,6 +84,16 @@ pub(crate) fn write(level: LogLevel, unix_us: i64, message: fmt::Arguments<'_>) 
     }
 }
 
+/// Writes text as it is.
+pub(crate) fn write_plain(text: fmt::Arguments<'_>) {
+    let Ok(mut log) = LOG.lock() else { return };
+    // As above: nothing to be done about it.
+    let _ = match &mut log.file {
+        Some(file) => file.write_fmt(text),
+        None => std::io::stdout().lock().write_fmt(text),
+    };
+}
+
 fn send_to_syslog(level: LogLevel, message: &str) {
     let priority = match level {
         LogLevel::Debug => libc::LOG_DEBUG,

@@ -1,7 +1,7 @@
 //! Memory for small entries: pages of slots of one size, in steps of 8 bytes.
 //!
 //! The usual allocators' classes are 16 bytes apart, which would put an entry of 38 bytes in 48; here it gets
-//! 40. A page is 8 KiB, aligned to its size, so that a slot's page is found by masking its address:
+//! 40. A page is 16 KiB, aligned to its size (jemalloc would take as much for a smaller aligned one), so that a slot's page is found by masking its address:
 //!
 //! ```text
 //! page ┌ next ┬ prev ┬ free ┬ fresh ┬ used ┬ class ┐ 32 bytes
@@ -19,7 +19,7 @@ use core::alloc::Layout;
 use core::ptr::{self, NonNull};
 
 /// Bytes of a page, and its alignment.
-const PAGE_LEN: usize = 8192;
+const PAGE_LEN: usize = 16 * 1024;
 /// Where slots begin.
 const HEADER_LEN: usize = 32;
 /// Largest slot; entries above go to the global allocator.

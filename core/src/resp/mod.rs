@@ -8,6 +8,8 @@ mod decode;
 mod inline;
 mod reply;
 mod sink;
+#[cfg(all(feature = "alloc", any(test, fuzzing)))]
+pub mod split_check;
 
 pub use self::decode::{ArgSink, Decoded, Decoder, Full, Limits, ProtocolError, Span};
 pub use self::reply::{Proto, Reply};
