@@ -70,17 +70,27 @@ fn class(layout: Layout) -> i64 {
     size_class(layout.size(), layout.align()).cast_signed() as i64
 }
 
+/// Above this jemalloc takes whole pages.
+#[cfg(feature = "jemalloc")]
+const PAGES_FROM: usize = 32 * 1024;
+/// Its page.
+#[cfg(feature = "jemalloc")]
+const PAGE_LEN: usize = 4096;
+
 /// The size that the allocator takes for a request.
 #[cfg(feature = "jemalloc")]
 #[inline]
 fn size_class(size: usize, align: usize) -> usize {
-    // jemalloc's classes: multiples of 16 up to 128 (8 below 16), then four per doubling.
+    // jemalloc's classes: multiples of 16 up to 128 (8 below 16), then four per doubling; whole pages when large.
     let size = size.max(1).next_multiple_of(align);
     if size <= 8 {
         return 8;
     }
     if size <= 128 {
         return size.next_multiple_of(16);
+    }
+    if size > PAGES_FROM {
+        return size.next_multiple_of(PAGE_LEN);
     }
     let group = (size - 1).ilog2();
     let step = 1usize << (group - 2);
@@ -131,7 +141,7 @@ mod tests {
     #[cfg(feature = "jemalloc")]
     #[test]
     fn size_classes_are_the_allocators() {
-        for size in 1..70_000usize {
+        for size in (1..70_000usize).chain((70_000..40_000_000).step_by(9973)) {
             // SAFETY: nallocx only computes, from a non-zero size.
             let real = unsafe { tikv_jemalloc_sys::nallocx(size, 0) };
             assert_eq!(super::size_class(size, 1), real, "size {size}");

@@ -1,0 +1,37 @@
+//! Processor time of this thread, the process and its children.
+#![expect(unsafe_code, reason = "getrusage is not in rustix")]
+
+use vireo_core::platform::{CpuSampler, CpuTime};
+
+/// Processor time on the BSDs and macOS.
+#[derive(Clone, Copy, Debug)]
+pub struct BsdCpu;
+
+fn usage(who: libc::c_int) -> CpuTime {
+    // SAFETY: an all-zero rusage is a valid value of that plain struct of integers.
+    let mut usage: libc::rusage = unsafe { core::mem::zeroed() };
+    // SAFETY: the pointer is to a live rusage that the call fills.
+    let status = unsafe { libc::getrusage(who, &raw mut usage) };
+    assert_eq!(status, 0, "getrusage fails only for an unknown target");
+    let us = |time: libc::timeval| {
+        u64::try_from(time.tv_sec).unwrap_or(0) * 1_000_000 + u64::try_from(time.tv_usec).unwrap_or(0)
+    };
+    CpuTime { user_us: us(usage.ru_utime), system_us: us(usage.ru_stime) }
+}
+
+impl CpuSampler for BsdCpu {
+    fn thread() -> Option<CpuTime> {
+        #[cfg(any(target_os = "freebsd", target_os = "openbsd"))]
+        return Some(usage(libc::RUSAGE_THREAD));
+        #[cfg(not(any(target_os = "freebsd", target_os = "openbsd")))]
+        None
+    }
+
+    fn process() -> CpuTime {
+        usage(libc::RUSAGE_SELF)
+    }
+
+    fn children() -> CpuTime {
+        usage(libc::RUSAGE_CHILDREN)
+    }
+}
