@@ -186,12 +186,8 @@ fn tell_start<P: Platform>(outside: &Outside<P>, loaded: &Loaded, file: &Path) {
     } else {
         outside.log(LogLevel::Notice, format_args!("Configuration loaded"));
     }
-    let idle = loaded.config.without_effect();
-    if !idle.is_empty() {
-        outside.log(
-            LogLevel::Warning,
-            format_args!("These directives are kept but have no effect in this version: {}", idle.join(", ")),
-        );
+    for warning in loaded.config.warnings() {
+        outside.log(LogLevel::Warning, format_args!("{warning}"));
     }
     outside.log(LogLevel::Notice, format_args!("monotonic clock: {}", outside.facts.monotonic_clock));
 }
@@ -207,9 +203,7 @@ fn fit_clients<P: Platform>(outside: &Outside<P>, config: &mut Config) -> Result
     if possible == 0 {
         return Err(format!("The limit of {got} open files is too low to serve even one client"));
     }
-    let text = possible.to_string();
-    // A smaller number of clients is always a valid value.
-    let _ = config.set_many(&[(b"maxclients", &[text.as_bytes()])], vireo_core::config::Origin::Startup);
+    config.set_by_host("maxclients", &possible.to_string());
     outside.log(
         LogLevel::Warning,
         format_args!(

@@ -4,7 +4,7 @@ use std::io::Read;
 use std::path::Path;
 
 use vireo_core::commands::table::{self, Command};
-use vireo_core::config::{self, Config, ConfigError, Flags, Origin, split_words};
+use vireo_core::config::{self, Config, split_words};
 
 /// Files that include one another may nest so deep.
 const INCLUDE_DEPTH_MAX: usize = 16;
@@ -102,19 +102,17 @@ impl Loaded {
             }
             b"user" => Err(here("ACL users: not supported by this version of Vireo")),
             b"loadmodule" => Err(here("modules: not supported by this version of Vireo")),
-            _ => self.set(name, args),
+            _ => self.set(&words),
         }
     }
 
-    fn set(&mut self, name: &[u8], args: &[Vec<u8>]) -> Result<(), Failure> {
-        let multi = Config::directive(name).is_some_and(|d| d.flags.contains(Flags::MULTI_ARG));
-        if args.is_empty() || (args.len() > 1 && !multi) {
-            return Err(Failure::Here("Bad directive or wrong number of arguments".to_owned()));
+    fn set(&mut self, words: &[Vec<u8>]) -> Result<(), Failure> {
+        let outcome = self.config.set_line(words);
+        outcome.map(drop).map_err(|error| Failure::Here(error.reason().to_owned()))?;
+        match self.config.unbuilt() {
+            Some((_, why)) => Err(Failure::Here(why)),
+            None => Ok(()),
         }
-        let args: Vec<&[u8]> = args.iter().map(Vec::as_slice).collect();
-        // `save` and `bind` take their words one by one here, and all in one text from CONFIG SET.
-        let outcome = self.config.set_many(&[(name, &args)], Origin::Startup);
-        outcome.map(drop).map_err(|error: ConfigError| Failure::Here(error.reason()))
     }
 
     fn include(&mut self, pattern: &[u8], depth: usize) -> Result<(), Failure> {
@@ -184,10 +182,10 @@ mod tests {
         assert_eq!(loaded.renamed_commands().len(), 1);
         let bad: [(&[u8], &str); 5] = [
             (b"port 1\nno-such yes\n", "Bad directive or wrong number of arguments"),
-            (b"\nport\n", "Bad directive or wrong number of arguments"),
-            (b"\nport 1 2\n", "Bad directive or wrong number of arguments"),
+            (b"\nport\n", "wrong number of arguments"),
+            (b"\nport 1 2\n", "wrong number of arguments"),
             (b"\nport x\n", "argument couldn't be parsed into an integer"),
-            (b"\nsave 3600 1\n", "snapshots: not supported by this version of Vireo"),
+            (b"\nsave 3600 1\n", "saving to disk is not supported by this version of Vireo"),
         ];
         for (text, why) in bad {
             let error = Loaded::default().load_text(text, "test", 0).unwrap_err();

@@ -2,7 +2,7 @@
 
 use alloc::vec::Vec;
 
-use crate::config::{ConfigError, Flags, Origin};
+use crate::config::{Config, ConfigError, Flags, Origin};
 use crate::engine::{Args, CmdError, CmdResult, Ctx};
 
 /// CONFIG GET pattern [pattern ...]
@@ -11,8 +11,8 @@ pub(crate) fn config_get(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
     let found = cx.shared.config.matching(&patterns);
     cx.reply.map(found.len());
     for (name, value) in found {
-        cx.reply.bulk(name.as_bytes());
-        cx.reply.bulk(value);
+        cx.reply.bulk(name);
+        cx.reply.bulk(&value);
     }
     Ok(())
 }
@@ -20,27 +20,24 @@ pub(crate) fn config_get(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
 /// CONFIG SET name value [name value ...]
 pub(crate) fn config_set(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
     if !args.len().is_multiple_of(2) {
-        return Err(CmdError::Text("ERR wrong number of arguments for 'config|set' command"));
+        return Err(CmdError::SYNTAX);
     }
-    let mut pairs: Vec<(&[u8], Vec<&[u8]>)> = Vec::new();
+    let mut pairs: Vec<(&[u8], &[u8])> = Vec::new();
     for index in (2..args.len()).step_by(2) {
-        let directive = crate::config::Config::directive(args.at(index));
+        let directive = Config::directive(args.at(index));
         if directive.is_some_and(|directive| directive.flags.contains(Flags::SENSITIVE)) {
             cx.redact(index + 1);
         }
-        pairs.push((args.at(index), Vec::from([args.at(index + 1)])));
+        pairs.push((args.at(index), args.at(index + 1)));
     }
-    let borrowed: Vec<(&[u8], &[&[u8]])> =
-        pairs.iter().map(|(name, value)| (*name, value.as_slice())).collect();
     let origin = Origin::Runtime { local: cx.session.is_loopback };
-    let changes = match cx.shared.config.set_many(&borrowed, origin) {
+    let changes = match cx.shared.config.set_many(&pairs, origin) {
         Ok(changes) => changes,
         Err(error) => return Err(cx.fail_bytes(&[&error.message()])),
     };
     if let Err((name, why)) = cx.host.apply(&changes, &cx.shared.config) {
         cx.shared.config.revert(&changes);
-        let error = ConfigError::Refused(name.as_bytes().to_vec(), why);
-        return Err(cx.fail_bytes(&[&error.message()]));
+        return Err(cx.fail_bytes(&[&ConfigError::refused(name, &why).message()]));
     }
     cx.shared.commandlogs.trim(cx.shared.config.settings());
     cx.reply.ok();

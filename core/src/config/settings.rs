@@ -1,6 +1,8 @@
-//! The values that the server reads often, parsed.
+//! The values that the server reads often, parsed; refreshed after each change.
 
 use alloc::vec::Vec;
+
+use bitflags::bitflags;
 
 use super::Config;
 use crate::keyspace::AccessPolicy;
@@ -18,6 +20,17 @@ pub enum ProtectedAction {
     Local,
 }
 
+impl ProtectedAction {
+    /// Whether a client may, by whether it is of this machine.
+    pub fn allows(self, local: bool) -> bool {
+        match self {
+            Self::Yes => true,
+            Self::Local => local,
+            Self::No => false,
+        }
+    }
+}
+
 /// Limits on the replies that wait for a client.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct OutputLimit {
@@ -27,6 +40,113 @@ pub struct OutputLimit {
     pub soft_bytes: u64,
     /// That time, seconds.
     pub soft_seconds: u64,
+}
+
+bitflags! {
+    /// Classes of keyspace events (`notify-keyspace-events`).
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+    pub struct NotifyClasses: u16 {
+        /// `K`: told on the key's channel.
+        const KEYSPACE = 1;
+        /// `E`: told on the event's channel.
+        const KEYEVENT = 1 << 1;
+        /// `g`: commands of any type.
+        const GENERIC = 1 << 2;
+        /// `$`: string commands.
+        const STRING = 1 << 3;
+        /// `l`: list commands.
+        const LIST = 1 << 4;
+        /// `s`: set commands.
+        const SET = 1 << 5;
+        /// `h`: hash commands.
+        const HASH = 1 << 6;
+        /// `z`: sorted set commands.
+        const ZSET = 1 << 7;
+        /// `x`: keys that expired.
+        const EXPIRED = 1 << 8;
+        /// `e`: keys that were evicted.
+        const EVICTED = 1 << 9;
+        /// `t`: stream commands.
+        const STREAM = 1 << 10;
+        /// `m`: keys that were not there.
+        const KEY_MISS = 1 << 11;
+        /// `d`: types of modules.
+        const MODULE = 1 << 13;
+        /// `n`: new keys.
+        const NEW = 1 << 14;
+    }
+
+    /// How a signal stops the server (`shutdown-on-sigterm`, `shutdown-on-sigint`).
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+    pub struct ShutdownFlags: u8 {
+        /// Save though no save points are set.
+        const SAVE = 1;
+        /// Do not save.
+        const NOSAVE = 2;
+        /// Do not wait for replicas.
+        const NOW = 4;
+        /// Stop though something failed.
+        const FORCE = 8;
+        /// Do not stop a primary that others need.
+        const SAFE = 16;
+        /// Hand over first.
+        const FAILOVER = 32;
+    }
+}
+
+impl NotifyClasses {
+    /// What `A` stands for.
+    pub const ALL: Self = Self::GENERIC
+        .union(Self::STRING)
+        .union(Self::LIST)
+        .union(Self::SET)
+        .union(Self::HASH)
+        .union(Self::ZSET)
+        .union(Self::EXPIRED)
+        .union(Self::EVICTED)
+        .union(Self::STREAM)
+        .union(Self::MODULE);
+
+    fn of(letters: &[u8]) -> Self {
+        letters.iter().fold(Self::empty(), |classes, letter| {
+            classes
+                | match letter {
+                    b'A' => Self::ALL,
+                    b'K' => Self::KEYSPACE,
+                    b'E' => Self::KEYEVENT,
+                    b'g' => Self::GENERIC,
+                    b'$' => Self::STRING,
+                    b'l' => Self::LIST,
+                    b's' => Self::SET,
+                    b'h' => Self::HASH,
+                    b'z' => Self::ZSET,
+                    b'x' => Self::EXPIRED,
+                    b'e' => Self::EVICTED,
+                    b't' => Self::STREAM,
+                    b'm' => Self::KEY_MISS,
+                    b'd' => Self::MODULE,
+                    b'n' => Self::NEW,
+                    _ => Self::empty(),
+                }
+        })
+    }
+}
+
+impl ShutdownFlags {
+    fn of(words: &[u8]) -> Self {
+        words.split(|&byte| byte == b' ').fold(Self::empty(), |flags, word| {
+            flags
+                | match word {
+                    b"save" => Self::SAVE,
+                    b"nosave" => Self::NOSAVE,
+                    b"now" => Self::NOW,
+                    b"force" => Self::FORCE,
+                    b"safe" => Self::SAFE,
+                    b"failover" => Self::FAILOVER,
+                    _ => Self::empty(),
+                }
+        })
+    }
 }
 
 /// The values that the server reads often.
@@ -39,6 +159,7 @@ pub struct Settings {
     pub tcp_keepalive_s: u32,
     pub maxclients: u64,
     pub maxmemory: u64,
+    /// How access to keys is kept, by `maxmemory-policy`, `lfu-log-factor` and `lfu-decay-time`.
     pub access: Option<AccessPolicy>,
     /// Slow, large request, large reply: threshold (negative: off) and length.
     pub commandlog: [(i64, u64); 3],
@@ -56,73 +177,169 @@ pub struct Settings {
     pub enable_debug_command: ProtectedAction,
     pub enable_protected_configs: ProtectedAction,
     pub max_new_connections_per_cycle: u64,
+    pub import_mode: bool,
+    pub notify: NotifyClasses,
+    pub shutdown_on_sigterm: ShutdownFlags,
+    pub shutdown_on_sigint: ShutdownFlags,
+    pub busy_reply_threshold_ms: u64,
+    pub active_expire_effort: u32,
+    pub min_string_size_avoid_copy_reply: u64,
+    pub lazyfree_lazy_eviction: bool,
+    pub lazyfree_lazy_expire: bool,
+    pub lazyfree_lazy_server_del: bool,
+    pub lazyfree_lazy_user_del: bool,
+    pub lazyfree_lazy_user_flush: bool,
 }
 
-impl Settings {
-    /// Parses the texts, which were checked when they were set.
-    pub(super) fn new(config: &Config) -> Self {
-        let text = |name: &str| config.value(name).unwrap_or(b"");
-        let int = |name: &str| num::parse_i64(text(name)).unwrap_or(0);
-        let size = |name: &str| u64::try_from(int(name)).unwrap_or(0);
-        let yes = |name: &str| text(name) == b"yes";
-        let protected = |name: &str| match text(name) {
+/// Reads values of a configuration, whose texts are in normal form.
+struct Reader<'a>(&'a Config);
+
+impl Reader<'_> {
+    fn text(&self, name: &str) -> &[u8] {
+        self.0.value(name).unwrap_or(b"")
+    }
+
+    fn int(&self, name: &str) -> i64 {
+        self.0.number(name)
+    }
+
+    fn size(&self, name: &str) -> u64 {
+        num::parse_u64(self.text(name)).unwrap_or(0)
+    }
+
+    fn small(&self, name: &str) -> u32 {
+        u32::try_from(self.size(name)).unwrap_or(u32::MAX)
+    }
+
+    fn yes(&self, name: &str) -> bool {
+        self.0.is_on(name)
+    }
+
+    fn protected(&self, name: &str) -> ProtectedAction {
+        match self.text(name) {
             b"yes" => ProtectedAction::Yes,
             b"local" => ProtectedAction::Local,
             _ => ProtectedAction::No,
-        };
-        let small = |name: &str| u32::try_from(int(name)).unwrap_or(0);
-        let policy = text("maxmemory-policy");
-        let access = if policy.ends_with(b"lfu") {
-            AccessPolicy::Lfu { log_factor: small("lfu-log-factor"), decay_minutes: small("lfu-decay-time") }
-        } else {
-            AccessPolicy::Lru
-        };
+        }
+    }
+
+    fn access(&self) -> AccessPolicy {
+        if !self.text("maxmemory-policy").ends_with(b"lfu") {
+            return AccessPolicy::Lru;
+        }
+        AccessPolicy::Lfu {
+            log_factor: self.small("lfu-log-factor"),
+            decay_minutes: self.small("lfu-decay-time"),
+        }
+    }
+
+    fn commandlog(&self) -> [(i64, u64); 3] {
+        [
+            (self.int("commandlog-execution-slower-than"), self.size("commandlog-slow-execution-max-len")),
+            (self.int("commandlog-request-larger-than"), self.size("commandlog-large-request-max-len")),
+            (self.int("commandlog-reply-larger-than"), self.size("commandlog-large-reply-max-len")),
+        ]
+    }
+
+    fn percentiles(&self) -> Vec<f64> {
+        let text = self.text("latency-tracking-info-percentiles");
+        text.split(|&byte| byte == b' ').filter_map(num::parse_f64).collect()
+    }
+
+    fn output_limits(&self) -> [OutputLimit; 3] {
+        let words: Vec<&[u8]> = self.text("client-output-buffer-limit").split(|&byte| byte == b' ').collect();
+        let mut limits = [OutputLimit::default(); 3];
+        for (limit, words) in limits.iter_mut().zip(words.chunks(4)) {
+            if let [_, hard, soft, seconds] = *words {
+                let number = |word| num::parse_u64(word).unwrap_or(0);
+                *limit = OutputLimit {
+                    hard_bytes: number(hard),
+                    soft_bytes: number(soft),
+                    soft_seconds: number(seconds),
+                };
+            }
+        }
+        limits
+    }
+}
+
+impl Settings {
+    pub(super) fn new(config: &Config) -> Self {
+        let of = Reader(config);
         Self {
-            proto_max_bulk_len: size("proto-max-bulk-len"),
-            client_query_buffer_limit: size("client-query-buffer-limit"),
-            timeout_s: size("timeout"),
-            tcp_keepalive_s: small("tcp-keepalive"),
-            maxclients: size("maxclients"),
-            maxmemory: size("maxmemory"),
-            access: Some(access),
-            commandlog: [
-                (int("commandlog-execution-slower-than"), size("commandlog-slow-execution-max-len")),
-                (int("commandlog-request-larger-than"), size("commandlog-large-request-max-len")),
-                (int("commandlog-reply-larger-than"), size("commandlog-large-reply-max-len")),
-            ],
-            latency_monitor_threshold: size("latency-monitor-threshold"),
-            latency_tracking: yes("latency-tracking"),
-            latency_percentiles: floats(text("latency-tracking-info-percentiles")),
-            hz: size("hz").clamp(1, 500),
-            output_limits: output_limits(text("client-output-buffer-limit")),
-            requirepass: text("requirepass").to_vec(),
-            protected_mode: yes("protected-mode"),
-            databases: small("databases"),
-            hide_user_data_from_log: yes("hide-user-data-from-log"),
-            extended_redis_compatibility: yes("extended-redis-compatibility"),
-            enable_debug_command: protected("enable-debug-command"),
-            enable_protected_configs: protected("enable-protected-configs"),
-            max_new_connections_per_cycle: size("max-new-connections-per-cycle"),
+            proto_max_bulk_len: of.size("proto-max-bulk-len"),
+            client_query_buffer_limit: of.size("client-query-buffer-limit"),
+            timeout_s: of.size("timeout"),
+            tcp_keepalive_s: of.small("tcp-keepalive"),
+            maxclients: of.size("maxclients"),
+            maxmemory: of.size("maxmemory"),
+            access: Some(of.access()),
+            commandlog: of.commandlog(),
+            latency_monitor_threshold: of.size("latency-monitor-threshold"),
+            latency_tracking: of.yes("latency-tracking"),
+            latency_percentiles: of.percentiles(),
+            hz: of.size("hz"),
+            output_limits: of.output_limits(),
+            requirepass: of.text("requirepass").to_vec(),
+            protected_mode: of.yes("protected-mode"),
+            databases: of.small("databases"),
+            hide_user_data_from_log: of.yes("hide-user-data-from-log"),
+            extended_redis_compatibility: of.yes("extended-redis-compatibility"),
+            enable_debug_command: of.protected("enable-debug-command"),
+            enable_protected_configs: of.protected("enable-protected-configs"),
+            max_new_connections_per_cycle: of.size("max-new-connections-per-cycle"),
+            import_mode: of.yes("import-mode"),
+            notify: NotifyClasses::of(of.text("notify-keyspace-events")),
+            shutdown_on_sigterm: ShutdownFlags::of(of.text("shutdown-on-sigterm")),
+            shutdown_on_sigint: ShutdownFlags::of(of.text("shutdown-on-sigint")),
+            busy_reply_threshold_ms: of.size("busy-reply-threshold"),
+            active_expire_effort: of.small("active-expire-effort"),
+            min_string_size_avoid_copy_reply: of.size("min-string-size-avoid-copy-reply"),
+            lazyfree_lazy_eviction: of.yes("lazyfree-lazy-eviction"),
+            lazyfree_lazy_expire: of.yes("lazyfree-lazy-expire"),
+            lazyfree_lazy_server_del: of.yes("lazyfree-lazy-server-del"),
+            lazyfree_lazy_user_del: of.yes("lazyfree-lazy-user-del"),
+            lazyfree_lazy_user_flush: of.yes("lazyfree-lazy-user-flush"),
         }
     }
 }
 
-fn floats(text: &[u8]) -> Vec<f64> {
-    text.split(|&byte| byte == b' ').filter_map(num::parse_f64).collect()
-}
+#[cfg(test)]
+mod tests {
+    use super::super::{Config, Origin};
+    use super::{NotifyClasses, OutputLimit, ProtectedAction, ShutdownFlags};
+    use crate::keyspace::AccessPolicy;
 
-fn output_limits(text: &[u8]) -> [OutputLimit; 3] {
-    let words: Vec<&[u8]> = text.split(|&byte| byte == b' ').collect();
-    let number = |index: usize| {
-        words
-            .get(index)
-            .and_then(|word| num::parse_i64(word))
-            .and_then(|n| u64::try_from(n).ok())
-            .unwrap_or(0)
-    };
-    core::array::from_fn(|class| OutputLimit {
-        hard_bytes: number(class * 4 + 1),
-        soft_bytes: number(class * 4 + 2),
-        soft_seconds: number(class * 4 + 3),
-    })
+    #[test]
+    fn follow_every_change() {
+        let mut config = Config::new();
+        let defaults = config.settings();
+        assert_eq!((defaults.maxclients, defaults.databases, defaults.hz), (10_000, 16, 10));
+        assert_eq!(defaults.output_limits[1].hard_bytes, 256 << 20);
+        assert_eq!(defaults.commandlog, [(10_000, 128), (1 << 20, 128), (1 << 20, 128)]);
+        assert_eq!(defaults.latency_percentiles, [50.0, 99.0, 99.9]);
+        assert_eq!(defaults.enable_debug_command, ProtectedAction::No);
+        let pairs: [(&[u8], &[u8]); 9] = [
+            (b"maxmemory", b"9223372036854775808"),
+            (b"maxmemory-policy", b"allkeys-lfu"),
+            (b"hz", b"1000"),
+            (b"notify-keyspace-events", b"AKn"),
+            (b"shutdown-on-sigterm", b"now nosave"),
+            (b"client-output-buffer-limit", b"normal 1 2 3"),
+            (b"enable-debug-command", b"local"),
+            (b"slowlog-log-slower-than", b"-1"),
+            (b"latency-tracking-info-percentiles", b""),
+        ];
+        config.set_many(&pairs, Origin::Startup).unwrap();
+        let settings = config.settings();
+        assert_eq!((settings.maxmemory, settings.hz), (1 << 63, 500));
+        assert_eq!(settings.access, Some(AccessPolicy::Lfu { log_factor: 10, decay_minutes: 1 }));
+        assert_eq!(settings.notify, NotifyClasses::ALL | NotifyClasses::KEYSPACE | NotifyClasses::NEW);
+        assert_eq!(settings.shutdown_on_sigterm, ShutdownFlags::NOW | ShutdownFlags::NOSAVE);
+        let limit = OutputLimit { hard_bytes: 1, soft_bytes: 2, soft_seconds: 3 };
+        assert_eq!(settings.output_limits[0], limit);
+        assert_eq!(settings.enable_debug_command, ProtectedAction::Local);
+        assert_eq!(settings.commandlog[0].0, -1);
+        assert!(settings.latency_percentiles.is_empty());
+    }
 }

@@ -2,22 +2,16 @@
 
 use alloc::vec::Vec;
 
-use crate::resp::{Decoded, Decoder, Limits, Span};
+use crate::resp::{Span, split_line};
 
 /// Splits a line into words by the rules of inline requests. `None` when a quote is not closed.
 pub fn split_words(line: &[u8]) -> Option<Vec<Vec<u8>>> {
-    // The inline decoder takes any line that does not begin like a RESP request.
-    let mut buf = Vec::with_capacity(line.len() + 2);
-    buf.push(b' ');
-    buf.extend_from_slice(line);
-    buf.push(b'\n');
+    //= valkey 9.1: a NUL byte ends a configuration line
+    let len = line.iter().position(|&byte| byte == 0).unwrap_or(line.len());
+    let mut buf = line.get(..len)?.to_vec();
     let mut spans: Vec<Span> = Vec::new();
-    match Decoder::default().decode(&mut buf, &Limits::new(true, u64::MAX), &mut spans) {
-        Ok(Decoded::Request { .. } | Decoded::Empty { .. }) => {
-            Some(spans.iter().map(|span| buf[span.range()].to_vec()).collect())
-        }
-        _ => None,
-    }
+    split_line(&mut buf, &mut spans).ok()?;
+    spans.iter().map(|span| buf.get(span.range()).map(<[u8]>::to_vec)).collect()
 }
 
 /// Appends a text in double quotes, what is not printable escaped, so that [`split_words`] gives it back.
@@ -50,7 +44,17 @@ mod tests {
         let mut line = b"name ".to_vec();
         push_quoted(&mut line, &all);
         assert_eq!(split_words(&line).unwrap(), [b"name".to_vec(), all]);
+    }
+
+    #[test]
+    fn odd_lines() {
         assert_eq!(split_words(b"a \"b"), None);
+        assert_eq!(split_words(b"a 'b"), None);
         assert_eq!(split_words(b"  ").unwrap().len(), 0);
+        assert_eq!(split_words(b"save ''").unwrap(), [&b"save"[..], b""]);
+        assert_eq!(split_words(b"*a\tb\nc").unwrap(), [&b"*a"[..], b"b", b"c"]);
+        assert_eq!(split_words(b"a b\0 c").unwrap(), [&b"a"[..], b"b"]);
+        let long = [b"name ".as_slice(), &[b'x'; 200_000]].concat();
+        assert_eq!(split_words(&long).unwrap().last().map(Vec::len), Some(200_000));
     }
 }

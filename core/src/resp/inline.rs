@@ -26,8 +26,8 @@ pub(super) fn decode<A: ArgSink>(buf: &mut [u8], args: &mut A) -> Result<Decoded
     Ok(if args.count() == 0 { Decoded::Empty { consumed } } else { Decoded::Request { consumed } })
 }
 
-/// Splits a line into words, in place.
-fn split<A: ArgSink>(line: &mut [u8], args: &mut A) -> Result<(), ProtocolError> {
+/// Splits a line into words, in place. Configuration lines are split by it too.
+pub(crate) fn split<A: ArgSink>(line: &mut [u8], args: &mut A) -> Result<(), ProtocolError> {
     let mut words = Words { line, read: 0 };
     while let Some(span) = words.next_word()? {
         args.push(span).map_err(|Full| ProtocolError::TooManyArgs)?;

@@ -12,5 +12,7 @@ mod sink;
 pub mod split_check;
 
 pub use self::decode::{ArgSink, Decoded, Decoder, Full, Limits, ProtocolError, Span};
+#[cfg(feature = "alloc")]
+pub(crate) use self::inline::split as split_line;
 pub use self::reply::{Proto, Reply};
 pub use self::sink::Sink;
