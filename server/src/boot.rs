@@ -1,89 +1,69 @@
 //! From the command line to a running server.
 
-use std::io::IsTerminal;
+use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use vireo_core::config::Config;
 use vireo_core::engine::Engine;
 use vireo_core::engine::host::{HostFacts, LogLevel};
-use vireo_core::platform::{Clock, Platform, Poller, System};
+use vireo_core::platform::{Clock, Platform, Poller, System, Threads};
 
 use crate::args::{self, Asked, RunArgs};
-use crate::config_file::{FileError, Loaded};
+use crate::config_file::{self, Loaded};
 use crate::outside::Outside;
+use crate::process::{self, Process, Supervisor};
 use crate::serve::Server;
-use crate::{alloc, allocator, log, process, syscheck};
+use crate::usage::{COMMIT, USAGE, VERSION, logo, version_line};
+use crate::{alloc, allocator, log, memtest, syscheck};
 
-/// Version of the server.
-const VERSION: &str = env!("CARGO_PKG_VERSION");
+/// A limit of memory below this is probably a mistake.
+const MAXMEMORY_SUSPECT: u64 = 1 << 20;
 /// Descriptors kept for other things than clients.
 pub(crate) const RESERVED_FILES: u64 = 32;
 
 /// Runs the server on a platform, as the command line says.
 pub fn main<P: Platform>() -> ExitCode {
-    let arguments: Vec<String> =
-        std::env::args_os().skip(1).map(|arg| arg.to_string_lossy().into_owned()).collect();
+    let arguments: Vec<Vec<u8>> = std::env::args_os().skip(1).map(OsStringExt::into_vec).collect();
     match args::parse(&arguments) {
         Asked::Version => println!("{}", version_line()),
-        Asked::Help => print!("{}", args::USAGE),
-        Asked::CheckSystem => return ExitCode::from(u8::from(!syscheck::check::<P::Clock>())),
+        Asked::Help => print!("{USAGE}"),
+        Asked::CheckSystem => return exit_code(syscheck::check::<P>()),
+        Asked::TestMemory(mebibytes) => return exit_code(memtest::test(mebibytes)),
         Asked::Unsupported(why) => {
             eprintln!("{why}");
             return ExitCode::FAILURE;
         }
-        Asked::Run(run_args) => return start::<P>(&run_args),
+        Asked::Run(run_args) => return start::<P>(&run_args, !arguments.is_empty()),
     }
     ExitCode::SUCCESS
 }
 
-fn version_line() -> String {
-    format!(
-        "Vireo server v={VERSION} malloc={} bits={} compatible=valkey-9.1.2",
-        allocator::name(),
-        usize::BITS
-    )
+fn exit_code(well: bool) -> ExitCode {
+    if well { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-fn load(run: &RunArgs) -> Result<Loaded, FileError> {
-    let mut loaded = Loaded::default();
-    if let Some(file) = &run.file {
-        loaded.load_file(Path::new(file), 0)?;
-    }
-    if run.stdin {
-        loaded.load_stdin()?;
-    }
-    loaded.load_text(&run.lines, "command line", 0)?;
-    Ok(loaded)
-}
-
-fn tell_config_error(error: &FileError) {
-    eprintln!("\n*** FATAL CONFIG FILE ERROR (Vireo {VERSION}) ***");
-    if error.line > 0 {
-        eprintln!("Reading the configuration file {}, at line {}", error.file, error.line);
-        eprintln!(">>> '{}'", error.text);
-    } else {
-        eprintln!("Reading the configuration file {}", error.file);
-    }
-    eprintln!("{}", error.why);
-}
-
-fn start<P: Platform>(run: &RunArgs) -> ExitCode {
-    let loaded = match load(run) {
+fn start<P: Platform>(run: &RunArgs, has_arguments: bool) -> ExitCode {
+    let loaded = match config_file::load(run) {
         Ok(loaded) => loaded,
         Err(error) => {
-            tell_config_error(&error);
+            eprintln!("{error}");
             return ExitCode::FAILURE;
         }
     };
-    // Paths are made absolute before the working folder changes.
-    let file = run.file.as_ref().and_then(|file| std::fs::canonicalize(file).ok()).unwrap_or_default();
     let config = &loaded.config;
-    if let Err(why) = settle_in(config) {
-        eprintln!("{why}");
-        return ExitCode::FAILURE;
+    log::configure(config);
+    let without_huge_pages = || config.is_on("disable-thp") && process::disable_huge_pages();
+    for warning in syscheck::warnings(without_huge_pages) {
+        log::note(LogLevel::Warning, format_args!("{warning}"));
     }
-    match open::<P>(&loaded, &file) {
+    let supervisor = Supervisor::begin(config);
+    let in_background = config.is_on("daemonize") && supervisor == Supervisor::None;
+    if in_background {
+        process::daemonize();
+    }
+    tell_start(&loaded, has_arguments);
+    match open::<P>(&loaded, Process::new(config, supervisor, in_background)) {
         Ok(mut server) => {
             server.run();
             stop(&mut server);
@@ -96,42 +76,52 @@ fn start<P: Platform>(run: &RunArgs) -> ExitCode {
     }
 }
 
-/// Log, working folder, background.
-fn settle_in(config: &Config) -> Result<(), String> {
-    if config.text("daemonize") == "yes" && config.text("supervised") == "no" {
-        process::daemonize();
-    }
-    log::configure(config)?;
-    let folder = config.text("dir");
-    if !folder.is_empty() {
-        std::env::set_current_dir(&folder).map_err(|error| format!("Can't chdir to '{folder}': {error}"))?;
-    }
-    Ok(())
-}
-
 fn unix_us<P: Platform>() -> i64 {
     P::Clock::new().unix_us()
 }
 
 /// Builds the server and opens its listeners.
-fn open<P: Platform>(loaded: &Loaded, file: &Path) -> Result<Server<P>, String> {
+fn open<P: Platform>(loaded: &Loaded, process: Process) -> Result<Server<P>, String> {
     let poller = P::Poller::new().map_err(|error| format!("Failed creating the event loop: {error}"))?;
     let clock = P::Clock::new();
     P::System::catch_signals(poller.waker());
-    let facts = facts::<P>(&clock, file, &loaded.config);
-    let mut outside: Outside<P> = Outside::new(poller, clock, facts);
+    let facts = facts::<P>(&clock, loaded.path.as_deref(), process.supervisor);
+    let mut outside: Outside<P> = Outside::new(poller, clock, facts, process);
     outside.refresh_clock();
+    outside.log(LogLevel::Notice, format_args!("monotonic clock: {}", outside.facts.monotonic_clock));
     let mut config = loaded.config.clone();
-    tell_start(&outside, loaded, file);
     fit_clients::<P>(&outside, &mut config)?;
+    outside.process.announce(&mut config, &outside.facts.config_file);
+    tell_mode(&config);
     let mut engine = Engine::new(config, core::array::from_fn(|_| random::<P>()));
     engine.shared.stats.started_us = outside.now.mono_us;
     engine.shared.stats.started_unix_s = outside.now.unix_s();
-    engine.shared.renamed.extend(loaded.renamed_commands());
+    engine.shared.renamed.extend(loaded.renamed.clone());
     listen(&mut outside, &engine.shared.config)?;
     tell_ready(&outside, &engine.shared.config);
+    settle::<P>(&mut outside, &engine.shared.config);
     outside.marks.startup = alloc::used();
     Ok(Server::new(engine, outside))
+}
+
+/// What is done once the server can be reached.
+fn settle<P: Platform>(outside: &mut Outside<P>, config: &Config) {
+    let maxmemory = config.settings().maxmemory;
+    if maxmemory > 0 && maxmemory < MAXMEMORY_SUSPECT {
+        outside.log(
+            LogLevel::Warning,
+            format_args!(
+                "WARNING: You specified a maxmemory value that is less than 1MB (current value is {maxmemory} \
+                 bytes). Are you sure this is what you really want?"
+            ),
+        );
+    }
+    let cpus = config.text("server-cpulist");
+    if !cpus.is_empty() && !P::Threads::set_affinity(&cpus) {
+        outside.log(LogLevel::Warning, format_args!("Cannot run on the processors of server-cpulist {cpus}"));
+    }
+    // The log has the reason when the system refuses.
+    let _ = outside.process.oom.apply(config);
 }
 
 fn random<P: Platform>() -> u64 {
@@ -140,17 +130,10 @@ fn random<P: Platform>() -> u64 {
     u64::from_ne_bytes(bytes)
 }
 
-fn facts<P: Platform>(clock: &P::Clock, file: &Path, config: &Config) -> HostFacts {
+fn facts<P: Platform>(clock: &P::Clock, file: Option<&Path>, supervisor: Supervisor) -> HostFacts {
     let mut os = String::new();
     P::System::name(&mut os);
     let run_id: String = (0..3).map(|_| format!("{:016x}", random::<P>())).collect();
-    let systemd = std::env::var_os("NOTIFY_SOCKET").is_some();
-    let supervised = match config.text("supervised").as_str() {
-        "systemd" => "systemd",
-        "upstart" => "upstart",
-        "auto" if systemd => "systemd",
-        _ => "no",
-    };
     HostFacts {
         os,
         multiplexing_api: P::System::POLLER_NAME,
@@ -158,10 +141,10 @@ fn facts<P: Platform>(clock: &P::Clock, file: &Path, config: &Config) -> HostFac
         executable: std::env::current_exe()
             .map(|path: PathBuf| path.display().to_string())
             .unwrap_or_default(),
-        config_file: file.display().to_string(),
+        config_file: file.map(|path| path.display().to_string()).unwrap_or_default(),
         monotonic_clock: clock.name().to_owned(),
         total_system_memory: P::System::total_memory_bytes(),
-        supervised,
+        supervised: supervisor.name(),
         run_id: run_id.chars().take(40).collect(),
         allocator: allocator::name(),
         compiler: "1.95",
@@ -169,27 +152,42 @@ fn facts<P: Platform>(clock: &P::Clock, file: &Path, config: &Config) -> HostFac
     }
 }
 
-fn tell_start<P: Platform>(outside: &Outside<P>, loaded: &Loaded, file: &Path) {
-    let pid = std::process::id();
-    outside.log(LogLevel::Notice, format_args!("oO0OoO0OoO0Oo Vireo is starting oO0OoO0OoO0Oo"));
-    outside.log(
+fn tell_start(loaded: &Loaded, has_arguments: bool) {
+    let (pid, bits) = (std::process::id(), usize::BITS);
+    log::note(LogLevel::Notice, format_args!("oO0OoO0OoO0Oo Vireo is starting oO0OoO0OoO0Oo"));
+    log::note(
         LogLevel::Notice,
         format_args!(
-            "Vireo version={VERSION}, bits={}, commit=00000000, modified=0, pid={pid}, just started",
-            usize::BITS
+            "Vireo version={VERSION}, bits={bits}, commit={COMMIT}, modified=0, pid={pid}, just started"
         ),
     );
-    if file.as_os_str().is_empty() {
-        let advice = "no config file specified, using the default config. In order to specify a config file use \
-                      vireo-server /path/to/valkey.conf";
-        outside.log(LogLevel::Warning, format_args!("Warning: {advice}"));
+    if has_arguments {
+        log::note(LogLevel::Notice, format_args!("Configuration loaded"));
     } else {
-        outside.log(LogLevel::Notice, format_args!("Configuration loaded"));
+        let advice = "No config file specified, using the default config. In order to specify a config file use \
+                      vireo-server /path/to/valkey.conf";
+        log::note(LogLevel::Warning, format_args!("Warning: {advice}"));
     }
     for warning in loaded.config.warnings() {
-        outside.log(LogLevel::Warning, format_args!("{warning}"));
+        log::note(LogLevel::Warning, format_args!("{warning}"));
     }
-    outside.log(LogLevel::Notice, format_args!("monotonic clock: {}", outside.facts.monotonic_clock));
+}
+
+/// The logo for people, or one line.
+fn tell_mode(config: &Config) {
+    use std::io::IsTerminal;
+    let port = config.number("port");
+    let to_people = !config.is_on("syslog-enabled")
+        && config.text("logfile").is_empty()
+        && std::io::stdout().is_terminal();
+    if to_people || config.is_on("always-show-logo") {
+        log::write_raw(LogLevel::Notice, &logo(port, std::process::id()));
+    } else {
+        log::note(LogLevel::Notice, format_args!("Running mode=standalone, port={port}."));
+    }
+    if let Some(warning) = syscheck::backlog_warning(config.number("tcp-backlog")) {
+        log::note(LogLevel::Warning, format_args!("{warning}"));
+    }
 }
 
 /// As many clients as the system's limit on open files allows.
@@ -228,6 +226,11 @@ fn listen<P: Platform>(outside: &mut Outside<P>, config: &Config) -> Result<(), 
     if let Err(error) = outside.listeners.listen_unix(&outside.poller, config) {
         return Err(format!("Failed opening Unix socket: {}: {}", error.place, error.why));
     }
+    let (socket, group) = (config.text("unixsocket"), config.text("unixsocketgroup"));
+    if !socket.is_empty() && !group.is_empty() {
+        process::set_socket_group(&socket, &group)
+            .map_err(|why| format!("Failed giving the Unix socket to its group: {why}"))?;
+    }
     if outside.listeners.is_empty() {
         return Err("Configured to not listen anywhere, exiting.".to_owned());
     }
@@ -235,57 +238,22 @@ fn listen<P: Platform>(outside: &mut Outside<P>, config: &Config) -> Result<(), 
 }
 
 fn tell_ready<P: Platform>(outside: &Outside<P>, config: &Config) {
-    let port = config.text("port");
-    let asked = config.text("always-show-logo") == "yes";
-    if asked || (std::io::stdout().is_terminal() && config.text("logfile").is_empty()) {
-        log::write_plain(format_args!("{}", banner(&port)));
-    } else {
-        outside.log(LogLevel::Notice, format_args!("Running mode=standalone, port={port}."));
-    }
     outside.log(LogLevel::Notice, format_args!("Server initialized"));
-    let pid_file = pid_file(config);
-    if let Some(path) = pid_file
-        && let Err(error) = process::write_pid_file(&path)
-    {
-        outside.log(LogLevel::Warning, format_args!("Failed to write PID file {path}: {error}"));
-    }
-    if port != "0" {
+    if config.number("port") != 0 {
         outside.log(LogLevel::Notice, format_args!("Ready to accept connections tcp"));
     }
     if !config.text("unixsocket").is_empty() {
         outside.log(LogLevel::Notice, format_args!("Ready to accept connections unix"));
     }
-    if outside.facts.supervised == "systemd" {
-        process::notify_systemd("READY=1\nSTATUS=Ready to accept connections\n");
-    }
-}
-
-/// What a person at a terminal sees first.
-fn banner(port: &str) -> String {
-    let (bits, pid) = (usize::BITS, std::process::id());
-    format!(
-        "\n   \\  |  /     Vireo {VERSION} ({bits} bit)\n    \\ | /      Running in standalone mode\n  ~~ \\|/ ~~    \
-         Port: {port}\n      |        PID: {pid}\n\n"
-    )
-}
-
-/// The pid file, if one is to be written.
-fn pid_file(config: &Config) -> Option<String> {
-    let named = config.text("pidfile");
-    match (named.is_empty(), config.text("daemonize") == "yes") {
-        (false, _) => Some(named),
-        (true, true) => Some("/var/run/vireo.pid".to_owned()),
-        (true, false) => None,
-    }
+    outside.process.supervisor.tell("STATUS=Ready to accept connections\n");
+    outside.process.supervisor.tell("READY=1\n");
 }
 
 /// The orderly end.
 fn stop<P: Platform>(server: &mut Server<P>) {
     let outside = &mut server.outside;
-    if outside.facts.supervised == "systemd" {
-        process::notify_systemd("STOPPING=1\n");
-    }
-    if let Some(path) = pid_file(&server.engine.shared.config) {
+    outside.process.supervisor.tell("STOPPING=1\n");
+    if let Some(path) = outside.process.pid_file.take() {
         outside.log(LogLevel::Notice, format_args!("Removing the pid file."));
         // Somebody else may have removed it, which is as well.
         let _ = std::fs::remove_file(path);

@@ -8,8 +8,9 @@ use vireo_core::engine::ClientSlot;
 use vireo_core::engine::host::{CpuUse, DebugSwitch, Host, HostFacts, IoUse, LogLevel, MemoryUse, NetTotals};
 use vireo_core::platform::{Clock, CpuSampler, Net, Platform, System};
 
+use crate::config_file::{self, error_text, working_folder};
 use crate::outside::Outside;
-use crate::{alloc, allocator, config_file, log};
+use crate::{alloc, allocator, log};
 
 impl<P: Platform> Host for Outside<P> {
     #[inline]
@@ -72,24 +73,32 @@ impl<P: Platform> Host for Outside<P> {
         }
     }
 
-    fn apply(&mut self, changes: &[Change], config: &Config) -> Result<(), (&'static str, String)> {
-        let changed = |name: &str| changes.iter().any(|change| change.name == name);
-        for (name, listens) in [("port", true), ("bind", true), ("dir", false), ("maxclients", false)] {
-            if !changed(name) {
+    fn apply(&mut self, changes: &[Change], config: &mut Config) -> Result<(), (&'static str, String)> {
+        for (index, change) in changes.iter().enumerate() {
+            if changes.iter().take(index).any(|earlier| group(earlier.name) == group(change.name)) {
                 continue;
             }
-            match name {
-                _ if listens => self.listen_again(changes, config).map_err(|why| (name, why))?,
-                "dir" => std::env::set_current_dir(config.text("dir"))
-                    .map_err(|error| (name, error.to_string()))?,
-                _ => self.allow_clients(config).map_err(|why| (name, why))?,
+            let Err(why) = self.put_into_effect(change.name, config) else { continue };
+            self.log(
+                LogLevel::Warning,
+                format_args!(
+                    "Failed applying new configuration. Possibly related to new {} setting. Restoring previous \
+                     settings.",
+                    change.name
+                ),
+            );
+            let mut before = config.clone();
+            before.revert(changes);
+            for done in changes.iter().take(index + 1) {
+                if let Err(why) = self.put_into_effect(done.name, &mut before) {
+                    let line = format_args!(
+                        "Failed applying restored failed CONFIG SET command: {} {why}",
+                        done.name
+                    );
+                    self.log(LogLevel::Warning, line);
+                }
             }
-        }
-        if changed("loglevel") || changed("logfile") {
-            log::configure(config).map_err(|why| ("logfile", why))?;
-        }
-        if changed("tcp-keepalive") {
-            self.keep_alive(config.settings().tcp_keepalive_s);
+            return Err((change.name, why));
         }
         Ok(())
     }
@@ -144,32 +153,58 @@ impl<P: Platform> Host for Outside<P> {
 }
 
 impl<P: Platform> Outside<P> {
-    /// Listens where the configuration says now; where it said before when that fails.
-    fn listen_again(&mut self, changes: &[Change], config: &Config) -> Result<(), String> {
-        let Err(error) = self.listeners.listen_tcp(&self.poller, config) else { return Ok(()) };
-        let mut before = config.clone();
-        before.revert(changes);
-        let again = self.listeners.listen_tcp(&self.poller, &before);
+    /// Does what a directive's new value asks for.
+    fn put_into_effect(&mut self, name: &str, config: &mut Config) -> Result<(), String> {
+        match group(name) {
+            "port" => self.listen_again(name, config),
+            "dir" => {
+                std::env::set_current_dir(config.text("dir")).map_err(|error| error_text(&error))?;
+                config.set_by_host("dir", &working_folder());
+                Ok(())
+            }
+            "maxclients" => Self::allow_clients(config),
+            "loglevel" => {
+                log::configure(config);
+                Ok(())
+            }
+            "oom-score-adj" => self.process.oom.apply(config),
+            "proc-title-template" => {
+                self.process.show_title(config, &self.facts.config_file);
+                Ok(())
+            }
+            "tcp-keepalive" => {
+                self.keep_alive(config.settings().tcp_keepalive_s);
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Listens where the configuration says now; nowhere when that fails.
+    fn listen_again(&mut self, name: &str, config: &Config) -> Result<(), String> {
+        let Err(error) = self.listeners.listen_tcp(&self.poller, config) else {
+            self.process.show_title(config, &self.facts.config_file);
+            return Ok(());
+        };
         self.log(
             LogLevel::Warning,
             format_args!("Could not create server TCP listening socket {}: {}", error.place, error.why),
         );
-        if let Err(error) = again {
-            self.log(
-                LogLevel::Warning,
-                format_args!("Failed listening on {} again: {}", error.place, error.why),
-            );
-        }
-        Err("Unable to listen on this port. Check server logs.".to_owned())
+        Err(if name == "bind" {
+            "Failed to bind to specified addresses.".to_owned()
+        } else {
+            "Unable to listen on this port. Check server logs.".to_owned()
+        })
     }
 
-    fn allow_clients(&mut self, config: &Config) -> Result<(), String> {
+    fn allow_clients(config: &Config) -> Result<(), String> {
         let wanted = config.settings().maxclients;
         let got = P::System::raise_open_files(wanted + crate::boot::RESERVED_FILES);
         if got < wanted + crate::boot::RESERVED_FILES {
-            return Err(
-                "The operating system is not able to handle the specified number of clients".to_owned()
-            );
+            let possible = got.saturating_sub(crate::boot::RESERVED_FILES);
+            return Err(format!(
+                "The operating system is not able to handle the specified number of clients, try with {possible}"
+            ));
         }
         Ok(())
     }
@@ -182,5 +217,15 @@ impl<P: Platform> Outside<P> {
                 let _ = P::Net::set_keepalive(&connection.socket, seconds);
             }
         }
+    }
+}
+
+/// The directive that stands for all that take effect together.
+fn group(name: &str) -> &str {
+    match name {
+        "bind" => "port",
+        "log-format" | "log-timestamp-format" => "loglevel",
+        "oom-score-adj-values" => "oom-score-adj",
+        other => other,
     }
 }

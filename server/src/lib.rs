@@ -2,7 +2,7 @@
 //!
 //! Knows sockets and files through `vireo_core::platform` and std, and no command by name.
 
-extern crate alloc as alloc_crate;
+#![expect(clippy::std_instead_of_alloc, reason = "the server links std, and `alloc` here is its allocator")]
 
 pub mod alloc;
 mod allocator;
@@ -14,9 +14,11 @@ mod cron;
 mod host;
 mod listen;
 mod log;
+mod memtest;
 mod out_buf;
 mod outside;
 mod process;
 mod read_buf;
 mod serve;
 mod syscheck;
+mod usage;

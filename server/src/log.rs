@@ -1,49 +1,84 @@
-//! The log: Valkey's line format, to standard output, a file or the system's log.
+//! The log: Valkey's line formats, to standard output, a file or the system's log.
 //!
-//! `PID:ROLE DD Mon YYYY hh:mm:ss.mmm LEVEL MESSAGE`, local time. Lines are written at once and one by one.
+//! `PID:ROLE DD Mon YYYY hh:mm:ss.mmm LEVEL MESSAGE`, local time; or one record of `logfmt` or JSON a line. The file is
+//! opened anew for each line, so that whoever rotates it need not tell the server. Lines are written at
+//! once and one by one.
 #![expect(unsafe_code, reason = "local time and syslog are libc's")]
 
-use alloc_crate::ffi::CString;
-use core::fmt;
-use std::fs::{File, OpenOptions};
+use core::fmt::{self, Write as _};
+use core::sync::atomic::{AtomicU8, Ordering};
+use std::ffi::CString;
+use std::fs::OpenOptions;
 use std::io::Write;
 use std::sync::Mutex;
 
 use vireo_core::config::Config;
 use vireo_core::engine::host::LogLevel;
 
+/// Longest message, bytes.
+const MESSAGE_LEN_MAX: usize = 1024;
+/// Above every level: nothing is written.
+const NOTHING: u8 = 4;
+
+/// The lowest level that is written, apart from the rest so that asking costs nothing.
+static THRESHOLD: AtomicU8 = AtomicU8::new(LogLevel::Notice as u8);
+static LOG: Mutex<Log> =
+    Mutex::new(Log { path: String::new(), format: Format::Legacy, time: TimeFormat::Legacy, syslog: false });
+
 struct Log {
-    level: Option<LogLevel>,
-    file: Option<File>,
+    /// Where lines go; empty: standard output.
+    path: String,
+    format: Format,
+    time: TimeFormat,
     syslog: bool,
 }
 
-static LOG: Mutex<Log> = Mutex::new(Log { level: Some(LogLevel::Notice), file: None, syslog: false });
+/// How a line is laid out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Format {
+    Legacy,
+    Logfmt,
+    Json,
+}
 
-/// Takes level and place from the configuration.
-pub(crate) fn configure(config: &Config) -> Result<(), String> {
-    let level = match config.text("loglevel").as_str() {
-        "debug" => Some(LogLevel::Debug),
-        "verbose" => Some(LogLevel::Verbose),
-        "warning" => Some(LogLevel::Warning),
-        "nothing" => None,
-        _ => Some(LogLevel::Notice),
+/// How a moment is laid out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum TimeFormat {
+    Legacy,
+    Iso8601,
+    Milliseconds,
+}
+
+/// Takes level, place and formats from the configuration; at start-up and after each change of them.
+pub(crate) fn configure(config: &Config) {
+    let threshold = match config.value("loglevel") {
+        Some(b"debug") => LogLevel::Debug as u8,
+        Some(b"verbose") => LogLevel::Verbose as u8,
+        Some(b"warning") => LogLevel::Warning as u8,
+        Some(b"nothing") => NOTHING,
+        _ => LogLevel::Notice as u8,
     };
-    let path = config.text("logfile");
-    let file = if path.is_empty() {
-        None
-    } else {
-        let opened = OpenOptions::new().create(true).append(true).open(&path);
-        Some(opened.map_err(|error| format!("Can't open the log file: {error}"))?)
-    };
-    let syslog = config.text("syslog-enabled") == "yes";
-    if syslog {
+    // ORDERING: a lone number; a thread that sees it late writes or drops a line more.
+    THRESHOLD.store(threshold, Ordering::Relaxed);
+    let Ok(mut log) = LOG.lock() else { return };
+    let syslog = config.is_on("syslog-enabled");
+    if syslog && !log.syslog {
         open_syslog(&config.text("syslog-ident"), &config.text("syslog-facility"));
     }
-    if let Ok(mut log) = LOG.lock() {
-        *log = Log { level, file, syslog };
-    }
-    Ok(())
+    *log = Log {
+        path: config.text("logfile"),
+        format: match config.value("log-format") {
+            Some(b"logfmt") => Format::Logfmt,
+            Some(b"json") => Format::Json,
+            _ => Format::Legacy,
+        },
+        time: match config.value("log-timestamp-format") {
+            Some(b"iso8601") => TimeFormat::Iso8601,
+            Some(b"milliseconds") => TimeFormat::Milliseconds,
+            _ => TimeFormat::Legacy,
+        },
+        syslog,
+    };
 }
 
 fn open_syslog(ident: &str, facility: &str) {
@@ -58,40 +93,108 @@ fn open_syslog(ident: &str, facility: &str) {
 
 /// Whether lines of a level are written.
 pub(crate) fn wants(level: LogLevel) -> bool {
-    LOG.lock().is_ok_and(|log| log.level.is_some_and(|from| level >= from))
+    // ORDERING: see the store in `configure`.
+    level as u8 >= THRESHOLD.load(Ordering::Relaxed)
 }
 
 /// Writes a line.
 pub(crate) fn write(level: LogLevel, unix_us: i64, message: fmt::Arguments<'_>) {
-    let Ok(mut log) = LOG.lock() else { return };
-    if log.level.is_none_or(|from| level < from) {
+    if !wants(level) {
         return;
     }
-    let mark = match level {
-        LogLevel::Debug => '.',
-        LogLevel::Verbose => '-',
-        LogLevel::Notice => '*',
-        LogLevel::Warning => '#',
-    };
-    let line = format!("{}:M {} {mark} {message}\n", std::process::id(), LocalTime(unix_us));
-    // A log that cannot be written to is nothing the server can do about.
-    let _ = match &mut log.file {
-        Some(file) => file.write_all(line.as_bytes()),
-        None => std::io::stdout().lock().write_all(line.as_bytes()),
-    };
+    let message = shortened(message.to_string());
+    let Ok(log) = LOG.lock() else { return };
+    let line = log.format.line(level, &log.time.text(unix_us), &message);
+    log.put(&line);
     if log.syslog {
-        send_to_syslog(level, &message.to_string());
+        send_to_syslog(level, &message);
     }
 }
 
-/// Writes text as it is.
-pub(crate) fn write_plain(text: fmt::Arguments<'_>) {
-    let Ok(mut log) = LOG.lock() else { return };
-    // As above: nothing to be done about it.
-    let _ = match &mut log.file {
-        Some(file) => file.write_fmt(text),
-        None => std::io::stdout().lock().write_fmt(text),
-    };
+/// Writes a line where no clock is at hand.
+pub(crate) fn note(level: LogLevel, message: fmt::Arguments<'_>) {
+    let now = rustix::time::clock_gettime(rustix::time::ClockId::Realtime);
+    write(level, now.tv_sec.saturating_mul(1_000_000).saturating_add(now.tv_nsec / 1000), message);
+}
+
+/// Writes a text as it is.
+pub(crate) fn write_raw(level: LogLevel, text: &str) {
+    if wants(level)
+        && let Ok(log) = LOG.lock()
+    {
+        log.put(text);
+    }
+}
+
+/// A message cut to the reference's length, at a character's end.
+fn shortened(mut message: String) -> String {
+    if message.len() >= MESSAGE_LEN_MAX {
+        message.truncate(message.floor_char_boundary(MESSAGE_LEN_MAX - 1));
+    }
+    message
+}
+
+impl Log {
+    fn put(&self, text: &str) {
+        // A log that cannot be written to is nothing the server can do about.
+        let _ = if self.path.is_empty() {
+            let mut out = std::io::stdout().lock();
+            out.write_all(text.as_bytes()).and_then(|()| out.flush())
+        } else {
+            let opened = OpenOptions::new().create(true).append(true).open(&self.path);
+            opened.and_then(|mut file| file.write_all(text.as_bytes()))
+        };
+    }
+}
+
+impl Format {
+    fn line(self, level: LogLevel, time: &str, message: &str) -> String {
+        let pid = std::process::id();
+        let (mark, word) = match level {
+            LogLevel::Debug => ('.', "debug"),
+            LogLevel::Verbose => ('-', "verbose"),
+            LogLevel::Notice => ('*', "notice"),
+            LogLevel::Warning => ('#', "warning"),
+        };
+        //= valkey 9.1 log-format: records call "verbose" "info"
+        let word = if word == "verbose" { "info" } else { word };
+        match self {
+            Self::Legacy => format!("{pid}:M {time} {mark} {message}\n"),
+            Self::Logfmt => {
+                let message = message.replace('"', "'").replace(['\n', '\r'], " ");
+                format!("pid={pid} role=primary timestamp=\"{time}\" level={word} message=\"{message}\"\n")
+            }
+            Self::Json => {
+                let message = json_text(message);
+                format!(
+                    "{{\"pid\":{pid},\"role\":\"primary\",\"timestamp\":\"{time}\",\"level\":\"{word}\",\
+                     \"message\":{message}}}\n"
+                )
+            }
+        }
+    }
+}
+
+fn json_text(text: &str) -> String {
+    let mut out = String::with_capacity(text.len() + 2);
+    out.push('"');
+    for character in text.chars() {
+        match character {
+            '\\' | '"' => out.extend(['\\', character]),
+            '\n' => out.push_str("\\n"),
+            '\u{c}' => out.push_str("\\f"),
+            '\r' => out.push_str("\\r"),
+            '\t' => out.push_str("\\t"),
+            '\u{8}' => out.push_str("\\b"),
+            '\0'..='\u{1f}' => {
+                // Writing into a string cannot fail.
+                let _ = write!(out, "\\u{:04x}", u32::from(character));
+            }
+            _ => out.push(character),
+        }
+    }
+    out.push('"');
+    out
 }
 
 fn send_to_syslog(level: LogLevel, message: &str) {
@@ -106,29 +209,76 @@ fn send_to_syslog(level: LogLevel, message: &str) {
     unsafe { libc::syslog(priority, c"%s".as_ptr(), text.as_ptr()) };
 }
 
-/// A moment as the log prints it.
-struct LocalTime(i64);
-
 const MONTHS: [&str; 12] =
     ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
 
-impl fmt::Display for LocalTime {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let seconds: libc::time_t = self.0.div_euclid(1_000_000);
-        // SAFETY: an all-zero tm is a valid value of that plain struct.
-        let mut tm: libc::tm = unsafe { core::mem::zeroed() };
-        // SAFETY: both pointers are to live values; the call fills the second.
-        unsafe { libc::localtime_r(&raw const seconds, &raw mut tm) };
+impl TimeFormat {
+    /// A moment, µs since 1970, in local time.
+    fn text(self, unix_us: i64) -> String {
+        let milliseconds = unix_us.rem_euclid(1_000_000) / 1000;
+        if self == Self::Milliseconds {
+            return unix_us.div_euclid(1000).to_string();
+        }
+        let tm = local_time(unix_us.div_euclid(1_000_000));
+        let (day, year) = (tm.tm_mday, i64::from(tm.tm_year) + 1900);
+        let clock = format!("{:02}:{:02}:{:02}.{milliseconds:03}", tm.tm_hour, tm.tm_min, tm.tm_sec);
+        if self == Self::Iso8601 {
+            let offset = zone_offset(tm.tm_gmtoff);
+            return format!("{year}-{:02}-{day:02}T{clock}{offset}", tm.tm_mon + 1);
+        }
         let month = usize::try_from(tm.tm_mon).ok().and_then(|month| MONTHS.get(month)).unwrap_or(&"");
-        write!(
-            f,
-            "{:02} {month} {} {:02}:{:02}:{:02}.{:03}",
-            tm.tm_mday,
-            tm.tm_year + 1900,
-            tm.tm_hour,
-            tm.tm_min,
-            tm.tm_sec,
-            self.0.rem_euclid(1_000_000) / 1000
-        )
+        format!("{day:02} {month} {year} {clock}")
+    }
+}
+
+fn local_time(unix_s: libc::time_t) -> libc::tm {
+    // SAFETY: an all-zero tm is a valid value of that plain struct.
+    let mut tm: libc::tm = unsafe { core::mem::zeroed() };
+    // SAFETY: both pointers are to live values; the call fills the second.
+    unsafe { libc::localtime_r(&raw const unix_s, &raw mut tm) };
+    tm
+}
+
+/// `+hh:mm` of a distance from universal time, in seconds.
+fn zone_offset(seconds: i64) -> String {
+    let sign = if seconds < 0 { '-' } else { '+' };
+    let minutes = seconds.abs() / 60;
+    format!("{sign}{:02}:{:02}", minutes / 60, minutes % 60)
+}
+
+#[cfg(test)]
+mod tests {
+    use vireo_core::engine::host::LogLevel;
+
+    use super::{Format, TimeFormat, shortened, zone_offset};
+
+    #[test]
+    fn one_line_in_each_format() {
+        let pid = std::process::id();
+        let line = |format: Format| format.line(LogLevel::Verbose, "T", "a \"b\"\n\u{1}\\");
+        assert_eq!(line(Format::Legacy), format!("{pid}:M T - a \"b\"\n\u{1}\\\n"));
+        let logfmt = "role=primary timestamp=\"T\" level=info message=\"a 'b' \u{1}\\\"\n";
+        assert_eq!(line(Format::Logfmt), format!("pid={pid} {logfmt}"));
+        let json = r#""role":"primary","timestamp":"T","level":"info","message":"a \"b\"\n\u0001\\"}"#;
+        assert_eq!(line(Format::Json), format!("{{\"pid\":{pid},{json}\n"));
+    }
+
+    #[test]
+    fn moments() {
+        assert_eq!(TimeFormat::Milliseconds.text(1_700_000_000_123_999), "1700000000123");
+        let legacy = TimeFormat::Legacy.text(1_700_000_000_123_999);
+        assert!(legacy.contains(" Nov 2023 ") && legacy.ends_with(":20.123"), "{legacy}");
+        let iso = TimeFormat::Iso8601.text(1_700_000_000_123_999);
+        assert!(iso.starts_with("2023-11-1") && iso.contains(":20.123"), "{iso}");
+        assert_eq!(zone_offset(-12_600), "-03:30");
+        assert_eq!(zone_offset(0), "+00:00");
+        assert_eq!(zone_offset(20_700), "+05:45");
+    }
+
+    #[test]
+    fn long_messages_are_cut_between_characters() {
+        assert_eq!(shortened("x".repeat(2000)).len(), 1023);
+        assert_eq!(shortened("é".repeat(600)).len(), 1022);
+        assert_eq!(shortened("short".into()), "short");
     }
 }

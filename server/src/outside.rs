@@ -17,6 +17,7 @@ use vireo_core::resp::ProtocolError;
 use crate::connection::{Closing, Connection, Connections};
 use crate::listen::Listeners;
 use crate::log;
+use crate::process::Process;
 use crate::serve::{Gone, Socket, Target};
 
 /// Pieces of replies that one call sends.
@@ -51,6 +52,7 @@ pub(crate) struct Outside<P: Platform> {
     pub(crate) connections: Connections<Socket<P>>,
     pub(crate) listeners: Listeners<P>,
     pub(crate) facts: HostFacts,
+    pub(crate) process: Process,
     pub(crate) totals: NetTotals,
     pub(crate) switches: Switches,
     pub(crate) marks: MemoryMarks,
@@ -74,13 +76,14 @@ pub(crate) struct Outside<P: Platform> {
 
 impl<P: Platform> Outside<P> {
     /// An outside that listens nowhere yet.
-    pub(crate) fn new(poller: P::Poller, clock: P::Clock, facts: HostFacts) -> Self {
+    pub(crate) fn new(poller: P::Poller, clock: P::Clock, facts: HostFacts, process: Process) -> Self {
         Self {
             poller,
             clock,
             connections: Connections::default(),
             listeners: Listeners::default(),
             facts,
+            process,
             totals: NetTotals::default(),
             switches: Switches::default(),
             marks: MemoryMarks::default(),

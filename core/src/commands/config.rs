@@ -35,7 +35,7 @@ pub(crate) fn config_set(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
         Ok(changes) => changes,
         Err(error) => return Err(cx.fail_bytes(&[&error.message()])),
     };
-    if let Err((name, why)) = cx.host.apply(&changes, &cx.shared.config) {
+    if let Err((name, why)) = cx.host.apply(&changes, &mut cx.shared.config) {
         cx.shared.config.revert(&changes);
         return Err(cx.fail_bytes(&[&ConfigError::refused(name, &why).message()]));
     }

@@ -200,11 +200,12 @@ pub trait Host {
     fn reset_stats(&mut self);
     /// What a client's I/O half holds.
     fn io_use(&mut self, slot: ClientSlot) -> IoUse;
-    /// Puts changed settings into effect; all or none. The error names the directive and says why.
+    /// Puts changed settings into effect; all or none. What turns out otherwise than asked for (a relative folder) is
+    /// put into the configuration. The error names the directive and says why.
     ///
     /// # Errors
     /// The directive that cannot be, and why.
-    fn apply(&mut self, changes: &[Change], config: &Config) -> Result<(), (&'static str, String)>;
+    fn apply(&mut self, changes: &[Change], config: &mut Config) -> Result<(), (&'static str, String)>;
     /// Writes the configuration file anew.
     ///
     /// # Errors
