@@ -3,7 +3,7 @@
 //! Replies are first written into a buffer that all clients share and sent straight from it; only what the
 //! socket did not take moves here. So a client that keeps up owns no reply memory at all.
 
-use alloc_crate::collections::VecDeque;
+use std::collections::VecDeque;
 
 /// Small leftovers are copied together up to this size; larger ones become chunks without a copy.
 const CHUNK_LEN: usize = 16 * 1024;
