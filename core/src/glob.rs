@@ -13,13 +13,16 @@ pub enum Case {
     Insensitive,
 }
 
+/// A pattern with more stars than this before its last matches nothing, as in the reference.
+const STARS_MAX: usize = 1000;
+
 /// Whether all of `text` matches `pattern`. Time O(pattern × text), no allocation.
 pub fn glob_match(pattern: &[u8], text: &[u8], case: Case) -> bool {
     //= valkey 9.1: against an empty text only the empty pattern matches, and `*` when it stands alone
     if text.is_empty() {
         return pattern.is_empty();
     }
-    let (mut p, mut t) = (0, 0);
+    let (mut p, mut t, mut stars) = (0, 0, 0);
     // Where to go on when a match fails: behind the last star, one byte of text later than before.
     let mut retry: Option<(usize, usize)> = None;
     while t < text.len() {
@@ -29,6 +32,10 @@ pub fn glob_match(pattern: &[u8], text: &[u8], case: Case) -> bool {
             }
             if p == pattern.len() {
                 return true;
+            }
+            stars += 1;
+            if stars > STARS_MAX {
+                return false;
             }
             retry = Some((p, t));
         } else if let Some(next) = match_one(&pattern[p..], text[t], case) {

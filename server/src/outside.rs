@@ -394,17 +394,10 @@ impl<P: Platform> Outside<P> {
             connection.over_soft_limit_since_us = None;
             return false;
         }
-        let settings = engine.shared.config.settings();
         let held = connection.out.len();
         self.totals.reply_buffer_max = self.totals.reply_buffer_max.max(held as u64);
-        let session = engine.shared.clients.get(connection.slot);
-        //= security CVE-2025-21605: who never logged in and does not read is not given more memory
-        let stranger = session.is_some_and(|session| {
-            !session.authenticated && !session.flags.contains(SessionFlags::EVER_AUTHENTICATED)
-        });
-        let limit = settings.output_limits[0];
-        let over = |bound: u64| bound > 0 && held as u64 >= bound;
-        let soft = over(limit.soft_bytes);
+        let limit = engine.shared.config.settings().output_limits[0];
+        let soft = limit.soft_bytes > 0 && held as u64 >= limit.soft_bytes;
         if !soft {
             connection.over_soft_limit_since_us = None;
         }
@@ -412,17 +405,41 @@ impl<P: Platform> Outside<P> {
         let too_long = since.is_some_and(|since| {
             self.now.mono_us.saturating_sub(since) > limit.soft_seconds.saturating_mul(1_000_000)
         });
-        let stranger_over = stranger && (self.switches.enforce_reply_list || held > UNAUTHENTICATED_OUT_MAX);
-        if !(stranger_over || over(limit.hard_bytes) || too_long) {
-            return false;
+        if too_long {
+            self.tell_output_limit(connection, engine);
         }
+        too_long || self.is_reply_too_large(connection, held, engine)
+    }
+
+    //= valkey 9.1 client-output-buffer-limit: what passes the first reply buffer counts, sent or not
+    /// Whether replies of this length pass a limit that holds at once.
+    pub(crate) fn is_reply_too_large(
+        &mut self,
+        connection: &Connection<Socket<P>>,
+        held: usize,
+        engine: &Engine,
+    ) -> bool {
+        let hard_bytes = engine.shared.config.settings().output_limits[0].hard_bytes;
+        let session = engine.shared.clients.get(connection.slot);
+        //= security CVE-2025-21605: who never logged in and does not read is not given more memory
+        let stranger = session.is_some_and(|session| {
+            !session.authenticated && !session.flags.contains(SessionFlags::EVER_AUTHENTICATED)
+        });
+        let stranger_over = stranger && (self.switches.enforce_reply_list || held > UNAUTHENTICATED_OUT_MAX);
+        let over = stranger_over || (hard_bytes > 0 && held as u64 >= hard_bytes);
+        if over {
+            self.tell_output_limit(connection, engine);
+        }
+        over
+    }
+
+    fn tell_output_limit(&mut self, connection: &Connection<Socket<P>>, engine: &Engine) {
         self.totals.output_buffer_limit_disconnections += 1;
         let line = self.line_of(connection, engine);
         self.log(
             LogLevel::Warning,
             format_args!("Client {line} closed for overcoming of output buffer limits."),
         );
-        true
     }
 
     /// Writes to the log why a client was told that it breaks the protocol.

@@ -8,7 +8,7 @@ use vireo_core::engine::{Args, ClientSlot, Engine, Flow};
 use vireo_core::platform::{Event, Net, Platform};
 use vireo_core::resp::{Decoded, Limits, Proto, ProtocolError, Reply, Span};
 
-use crate::connection::{Closing, Connection};
+use crate::connection::{Closing, Connection, REPLY_BUFFER_LEN};
 use crate::listen::Listeners;
 use crate::outside::Outside;
 
@@ -226,6 +226,10 @@ impl<P: Platform> Server<P> {
     /// Carries out what a command asked for; says when the batch ends here.
     #[inline]
     fn after_command(&mut self, connection: &mut Connection<Socket<P>>, flow: Flow) -> Option<Batch> {
+        let len = self.reply_buf.len();
+        if len > REPLY_BUFFER_LEN && self.outside.is_reply_too_large(connection, len, &self.engine) {
+            return Some(Batch::Kill);
+        }
         if self.reply_buf.len() >= REPLY_FLUSH_LEN
             && self.outside.send(connection, &mut self.reply_buf).is_err()
         {

@@ -89,7 +89,7 @@ fn set_expire(cx: &mut Ctx<'_>, args: &Args<'_>, form: TimeForm) -> CmdResult {
     let met = cx.keys.find_write(key).is_some_and(|entry| condition.is_met(entry.expire_at(), at));
     if met {
         if at <= cx.now.unix_ms() {
-            cx.keys.delete(key);
+            cx.keys.delete_expired(key);
         } else {
             cx.keys.set_expire(key, Some(at));
         }

@@ -8,9 +8,6 @@ use crate::engine::host::MemoryUse;
 use crate::engine::{Args, CmdError, CmdResult, Ctx};
 use crate::resp::Reply;
 
-/// Share of the table in the memory of one key, bytes.
-const TABLE_SHARE: usize = 13;
-
 /// MEMORY USAGE key [SAMPLES count]
 pub(crate) fn memory_usage(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
     for index in (3..args.len()).step_by(2) {
@@ -24,7 +21,7 @@ pub(crate) fn memory_usage(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
     }
     let key = cx.keys.key(args.at(2));
     match cx.keys.peek(key) {
-        Some(entry) => cx.reply.count(entry.size_bytes() + TABLE_SHARE),
+        Some(entry) => cx.reply.count(entry.size_bytes()),
         None => cx.reply.null(),
     }
     Ok(())

@@ -80,7 +80,7 @@ pub(crate) fn set(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
     //= valkey 9.1 SET: an expiry that has passed deletes the key
     if expire.is_some_and(|expire| expire.at <= cx.now.unix_ms()) {
         if found {
-            cx.keys.delete(key);
+            cx.keys.delete_expired(key);
             cx.shared.stats.dirty += 1;
         }
     } else {
@@ -160,7 +160,7 @@ pub(crate) fn getex(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
     reply_string(&mut cx.reply, string_of(entry)?);
     match expire {
         Some(expire) if expire.absolute && expire.at <= cx.now.unix_ms() => {
-            cx.keys.delete(key);
+            cx.keys.delete_expired(key);
             cx.shared.stats.dirty += 1;
         }
         Some(expire) => {

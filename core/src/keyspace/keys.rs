@@ -261,6 +261,13 @@ impl<'a> Keys<'a> {
         true
     }
 
+    /// Removes a key whose new expiry has passed already: it counts as expired. Returns whether it existed.
+    pub fn delete_expired(&mut self, key: Key<'_>) -> bool {
+        let existed = self.delete(key);
+        self.keyspace.stats.expired += u64::from(existed);
+        existed
+    }
+
     /// Gives a key an expiry, or takes it away. Returns whether the key exists.
     pub fn set_expire(&mut self, key: Key<'_>, expire: Option<i64>) -> bool {
         let Some(entry) = self.find(key) else { return false };
