@@ -119,7 +119,7 @@ pub(crate) fn client_import_source(_cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdRes
     Err(CmdError::SYNTAX)
 }
 
-/// CLIENT PAUSE timeout [WRITE | ALL]
+/// `CLIENT PAUSE timeout [WRITE | ALL]`
 pub(crate) fn client_pause(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
     let kind = match args.len() {
         3 => PauseKind::All,
@@ -149,7 +149,7 @@ pub(crate) fn client_unpause(cx: &mut Ctx<'_>, _args: &Args<'_>) -> CmdResult {
     Ok(())
 }
 
-/// CLIENT UNBLOCK id [TIMEOUT | ERROR]: no command blocks yet, and a pause cannot be unblocked.
+/// `CLIENT UNBLOCK id [TIMEOUT | ERROR]: no command blocks yet, and a pause cannot be unblocked.`
 pub(crate) fn client_unblock(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
     if args.len() == 4 && !args.is(3, "TIMEOUT") && !args.is(3, "ERROR") {
         return Err(CmdError::Text("ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR"));
@@ -167,7 +167,7 @@ pub(crate) fn client_info(cx: &mut Ctx<'_>, _args: &Args<'_>) -> CmdResult {
     Ok(())
 }
 
-/// CLIENT LIST [filters]
+/// `CLIENT LIST [filters]`
 pub(crate) fn client_list(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
     let filter = Filter::parse(cx, args, 2)?;
     let mut text = String::new();

@@ -23,7 +23,7 @@ pub(crate) fn command_count(cx: &mut Ctx<'_>, _args: &Args<'_>) -> CmdResult {
     Ok(())
 }
 
-/// COMMAND INFO [name ...]
+/// `COMMAND INFO [name ...]`
 pub(crate) fn command_info(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
     if args.len() == 2 {
         return command(cx, args);
@@ -38,7 +38,7 @@ pub(crate) fn command_info(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
     Ok(())
 }
 
-/// COMMAND DOCS [name ...]
+/// `COMMAND DOCS [name ...]`
 pub(crate) fn command_docs(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
     let asked: Vec<&Command> = if args.len() == 2 {
         COMMANDS.iter().collect()
@@ -53,7 +53,7 @@ pub(crate) fn command_docs(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
     Ok(())
 }
 
-/// COMMAND LIST [FILTERBY MODULE name | ACLCAT category | PATTERN pattern]
+/// `COMMAND LIST [FILTERBY MODULE name | ACLCAT category | PATTERN pattern]`
 pub(crate) fn command_list(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
     let all = COMMANDS.iter().flat_map(|command| core::iter::once(command).chain(command.subcommands));
     let names: Vec<&str> = match (args.len(), args.get(4)) {
@@ -79,12 +79,12 @@ pub(crate) fn command_list(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
     Ok(())
 }
 
-/// COMMAND GETKEYS command [arg ...]
+/// `COMMAND GETKEYS command [arg ...]`
 pub(crate) fn command_getkeys(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
     keys_of(cx, args, false)
 }
 
-/// COMMAND GETKEYSANDFLAGS command [arg ...]
+/// `COMMAND GETKEYSANDFLAGS command [arg ...]`
 pub(crate) fn command_getkeysandflags(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
     keys_of(cx, args, true)
 }

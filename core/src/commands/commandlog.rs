@@ -39,7 +39,7 @@ pub(crate) fn commandlog_reset(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
     Ok(())
 }
 
-/// SLOWLOG GET [count]
+/// `SLOWLOG GET [count]`
 pub(crate) fn slowlog_get(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
     let count = match args.len() {
         2 => 10,

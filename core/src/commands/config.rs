@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use crate::config::{Config, ConfigError, Flags, Origin};
 use crate::engine::{Args, CmdError, CmdResult, Ctx};
 
-/// CONFIG GET pattern [pattern ...]
+/// `CONFIG GET pattern [pattern ...]`
 pub(crate) fn config_get(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
     let patterns: Vec<&[u8]> = args.iter_from(2).collect();
     let found = cx.shared.config.matching(&patterns);
@@ -17,7 +17,7 @@ pub(crate) fn config_get(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
     Ok(())
 }
 
-/// CONFIG SET name value [name value ...]
+/// `CONFIG SET name value [name value ...]`
 pub(crate) fn config_set(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
     if !args.len().is_multiple_of(2) {
         return Err(CmdError::SYNTAX);

@@ -12,7 +12,7 @@ pub(super) const COMPAT_VERSION: &str = "9.1.2";
 /// The Redis version that clients compare with, as the reference states it.
 pub(super) const REDIS_VERSION: &str = "7.2.4";
 
-/// PING [message]
+/// `PING [message]`
 pub(crate) fn ping(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
     match args.len() {
         1 => cx.reply.status(b"PONG"),
@@ -54,7 +54,7 @@ pub(crate) fn reset(cx: &mut Ctx<'_>, _args: &Args<'_>) -> CmdResult {
     Ok(())
 }
 
-/// AUTH [username] password
+/// `AUTH [username] password`
 pub(crate) fn auth(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
     const NO_PASSWORD: CmdError = CmdError::Text(
         "ERR AUTH <password> called without any password configured for the default user. Are you sure your \
@@ -90,7 +90,7 @@ fn same_secret(a: &[u8], b: &[u8]) -> bool {
     core::hint::black_box(differing) == 0 && a.len() == b.len()
 }
 
-/// HELLO [protover [AUTH username password] [SETNAME name]]
+/// `HELLO [protover [AUTH username password] [SETNAME name]]`
 pub(crate) fn hello(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
     let proto = match args.get(1) {
         None => None,

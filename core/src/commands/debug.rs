@@ -10,7 +10,7 @@ use crate::glob::{Case, glob_match};
 use crate::keyspace::{ExpireChange, StringView};
 use crate::num;
 
-/// DEBUG subcommand [argument ...]
+/// `DEBUG subcommand [argument ...]`
 pub(crate) fn debug(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
     let name = args.at(1).to_ascii_uppercase();
     match (name.as_slice(), args.len()) {
@@ -146,7 +146,7 @@ fn protocol(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
     Ok(())
 }
 
-/// DEBUG POPULATE count [prefix] [size]
+/// `DEBUG POPULATE count [prefix] [size]`
 fn populate(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
     let count = u64::try_from(args.int(2)?).map_err(|_| CmdError::OUT_OF_RANGE)?;
     let prefix = args.get(3).unwrap_or(b"key");

@@ -10,22 +10,22 @@ struct TimeForm {
     absolute: bool,
 }
 
-/// EXPIRE key seconds [NX | XX | GT | LT]
+/// `EXPIRE key seconds [NX | XX | GT | LT]`
 pub(crate) fn expire(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
     set_expire(cx, args, TimeForm { unit_ms: 1000, absolute: false })
 }
 
-/// PEXPIRE key milliseconds [NX | XX | GT | LT]
+/// `PEXPIRE key milliseconds [NX | XX | GT | LT]`
 pub(crate) fn pexpire(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
     set_expire(cx, args, TimeForm { unit_ms: 1, absolute: false })
 }
 
-/// EXPIREAT key seconds [NX | XX | GT | LT]
+/// `EXPIREAT key seconds [NX | XX | GT | LT]`
 pub(crate) fn expireat(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
     set_expire(cx, args, TimeForm { unit_ms: 1000, absolute: true })
 }
 
-/// PEXPIREAT key milliseconds [NX | XX | GT | LT]
+/// `PEXPIREAT key milliseconds [NX | XX | GT | LT]`
 pub(crate) fn pexpireat(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
     set_expire(cx, args, TimeForm { unit_ms: 1, absolute: true })
 }

@@ -28,7 +28,7 @@ fn checked_database(cx: &mut Ctx<'_>, index: i32) -> Result<usize, CmdError> {
     index.ok_or(CmdError::DB_OUT_OF_RANGE)
 }
 
-/// DEL key [key ...]
+/// `DEL key [key ...]`
 pub(crate) fn del(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
     let mut count = 0;
     for bytes in args.iter_from(1) {
@@ -40,12 +40,12 @@ pub(crate) fn del(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
     Ok(())
 }
 
-/// UNLINK key [key ...]: a string is one free, so there is nothing to put off.
+/// `UNLINK key [key ...]: a string is one free, so there is nothing to put off.`
 pub(crate) fn unlink(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
     del(cx, args)
 }
 
-/// EXISTS key [key ...]
+/// `EXISTS key [key ...]`
 pub(crate) fn exists(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
     let mut count = 0;
     for bytes in args.iter_from(1) {
@@ -56,7 +56,7 @@ pub(crate) fn exists(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
     Ok(())
 }
 
-/// TOUCH key [key ...]
+/// `TOUCH key [key ...]`
 pub(crate) fn touch(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
     let mut count = 0;
     for bytes in args.iter_from(1) {
@@ -101,7 +101,7 @@ fn move_name(cx: &mut Ctx<'_>, args: &Args<'_>, overwrite: bool) -> Result<bool,
     Ok(true)
 }
 
-/// COPY source destination [DB database] [REPLACE]
+/// `COPY source destination [DB database] [REPLACE]`
 pub(crate) fn copy(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
     let (mut db, mut replace, mut index) = (cx.keys.db(), false, 3);
     while index < args.len() {
@@ -192,13 +192,13 @@ pub(crate) fn dbsize(cx: &mut Ctx<'_>, _args: &Args<'_>) -> CmdResult {
     Ok(())
 }
 
-/// FLUSHDB [ASYNC | SYNC]
+/// `FLUSHDB [ASYNC | SYNC]`
 pub(crate) fn flushdb(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
     let db = cx.keys.db();
     flush(cx, args, db..db + 1)
 }
 
-/// FLUSHALL [ASYNC | SYNC]
+/// `FLUSHALL [ASYNC | SYNC]`
 pub(crate) fn flushall(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
     let all = cx.keys.keyspace().databases();
     flush(cx, args, 0..all)

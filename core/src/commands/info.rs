@@ -25,7 +25,7 @@ const SECTIONS: [(&str, bool, Section); 13] = [
     ("keyspace", true, sections::keyspace),
 ];
 
-/// INFO [section ...]
+/// `INFO [section ...]`
 pub(crate) fn info(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
     let asked: Vec<String> =
         args.iter_from(1).map(|name| String::from_utf8_lossy(name).to_ascii_lowercase()).collect();

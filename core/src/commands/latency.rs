@@ -38,7 +38,7 @@ pub(crate) fn latency_history(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
     Ok(())
 }
 
-/// LATENCY RESET [event ...]
+/// `LATENCY RESET [event ...]`
 pub(crate) fn latency_reset(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
     let names: Vec<&[u8]> = args.iter_from(2).collect();
     let count = cx.shared.latency.reset(&names);
@@ -135,7 +135,7 @@ pub(crate) fn latency_doctor(cx: &mut Ctx<'_>, _args: &Args<'_>) -> CmdResult {
     Ok(())
 }
 
-/// LATENCY HISTOGRAM [command ...]
+/// `LATENCY HISTOGRAM [command ...]`
 pub(crate) fn latency_histogram(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
     let asked: Vec<&'static Command> = if args.len() == 2 {
         COMMANDS.iter().flat_map(with_subcommands).collect()

@@ -18,7 +18,7 @@ struct Match {
     b: (usize, usize),
 }
 
-/// LCS key1 key2 [LEN] [IDX] [MINMATCHLEN n] [WITHMATCHLEN]
+/// `LCS key1 key2 [LEN] [IDX] [MINMATCHLEN n] [WITHMATCHLEN]`
 pub(crate) fn lcs(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
     const NOT_STRINGS: CmdError = CmdError::Text("ERR The specified keys must contain string values");
     let a = copy_of(cx, args.at(1)).map_err(|_| NOT_STRINGS)?;

@@ -9,7 +9,7 @@ const COLUMNS_DEFAULT: i64 = 60;
 const ROWS_DEFAULT: i64 = 12;
 const BLADES: [char; 4] = ['|', '/', '\\', ','];
 
-/// LOLWUT [VERSION version] [columns [rows]]
+/// `LOLWUT [VERSION version] [columns [rows]]`
 pub(crate) fn lolwut(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
     let from = if args.is(1, "VERSION") && args.len() > 2 {
         args.int(2)?;

@@ -8,7 +8,7 @@ use crate::engine::host::MemoryUse;
 use crate::engine::{Args, CmdError, CmdResult, Ctx};
 use crate::resp::Reply;
 
-/// MEMORY USAGE key [SAMPLES count]
+/// `MEMORY USAGE key [SAMPLES count]`
 pub(crate) fn memory_usage(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
     for index in (3..args.len()).step_by(2) {
         if !args.is(index, "SAMPLES") || index + 1 >= args.len() {

@@ -10,7 +10,7 @@ use crate::num;
 /// Types that a filter may name.
 const TYPE_NAMES: [&str; 6] = ["string", "list", "set", "zset", "hash", "stream"];
 
-/// SCAN cursor [MATCH pattern] [COUNT count] [TYPE type]
+/// `SCAN cursor [MATCH pattern] [COUNT count] [TYPE type]`
 pub(crate) fn scan(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
     let cursor = num::parse_u64(args.at(1)).ok_or(CmdError::Text("ERR invalid cursor"))?;
     let (mut pattern, mut kind, mut count) = (None, None, 10usize);

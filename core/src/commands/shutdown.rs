@@ -2,7 +2,7 @@
 
 use crate::engine::{Args, CmdError, CmdResult, Ctx, HostRequest};
 
-/// SHUTDOWN [NOSAVE | SAVE] [NOW] [FORCE] [SAFE] [FAILOVER] | ABORT
+/// `SHUTDOWN [NOSAVE | SAVE] [NOW] [FORCE] [SAFE] [FAILOVER] | ABORT`
 pub(crate) fn shutdown(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
     const NAMES: [&str; 7] = ["NOSAVE", "SAVE", "NOW", "FORCE", "SAFE", "FAILOVER", "ABORT"];
     let mut given = [false; NAMES.len()];

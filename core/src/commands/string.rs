@@ -45,7 +45,7 @@ pub(crate) fn get(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
     Ok(())
 }
 
-/// SET key value [NX | XX | IFEQ value] [GET] [EX s | PX ms | EXAT s | PXAT ms | KEEPTTL]
+/// `SET key value [NX | XX | IFEQ value] [GET] [EX s | PX ms | EXAT s | PXAT ms | KEEPTTL]`
 pub(crate) fn set(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
     let key = cx.keys.key(args.at(1));
     if args.len() == 3 {
@@ -147,7 +147,7 @@ pub(crate) fn getdel(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
     Ok(())
 }
 
-/// GETEX key [EX s | PX ms | EXAT s | PXAT ms | PERSIST]
+/// `GETEX key [EX s | PX ms | EXAT s | PXAT ms | PERSIST]`
 pub(crate) fn getex(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
     let options = Options::parse(args, 2, Form::GetEx)?;
     let expire = options.expire(cx)?;
@@ -191,7 +191,7 @@ pub(crate) fn delifeq(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
     Ok(())
 }
 
-/// MGET key [key ...]
+/// `MGET key [key ...]`
 pub(crate) fn mget(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
     cx.reply.array(args.len() - 1);
     for bytes in args.iter_from(1) {
@@ -204,7 +204,7 @@ pub(crate) fn mget(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
     Ok(())
 }
 
-/// MSET key value [key value ...]
+/// `MSET key value [key value ...]`
 pub(crate) fn mset(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
     if args.len().is_multiple_of(2) {
         return Err(wrong_arity(cx));
@@ -214,7 +214,7 @@ pub(crate) fn mset(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
     Ok(())
 }
 
-/// MSETNX key value [key value ...]
+/// `MSETNX key value [key value ...]`
 pub(crate) fn msetnx(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
     if args.len().is_multiple_of(2) {
         return Err(wrong_arity(cx));
@@ -227,7 +227,7 @@ pub(crate) fn msetnx(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
     Ok(())
 }
 
-/// MSETEX numkeys key value [key value ...] [NX | XX] [EX s | PX ms | EXAT s | PXAT ms | KEEPTTL]
+/// `MSETEX numkeys key value [key value ...] [NX | XX] [EX s | PX ms | EXAT s | PXAT ms | KEEPTTL]`
 pub(crate) fn msetex(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
     const BAD_COUNT: CmdError = CmdError::Text("ERR invalid numkeys value or out of range");
     let count = crate::num::parse_i64(args.at(1)).and_then(|count| i32::try_from(count).ok());
