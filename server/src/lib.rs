@@ -4,6 +4,7 @@
 
 #![expect(clippy::std_instead_of_alloc, reason = "the server links std, and `alloc` here is its allocator")]
 
+mod ahead;
 pub mod alloc;
 mod allocator;
 mod args;

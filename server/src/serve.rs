@@ -8,6 +8,7 @@ use vireo_core::engine::{Args, ClientSlot, Engine, Flow};
 use vireo_core::platform::{Event, Net, Platform};
 use vireo_core::resp::{Decoded, Limits, Proto, ProtocolError, Reply, Span};
 
+use crate::ahead::Ahead;
 use crate::connection::{Closing, Connection, REPLY_BUFFER_LEN};
 use crate::listen::Listeners;
 use crate::outside::Outside;
@@ -33,6 +34,9 @@ pub(crate) struct Server<P: Platform> {
     read_buf: Box<[u8]>,
     reply_buf: Vec<u8>,
     args: Vec<Span>,
+    ahead: Ahead,
+    /// Hashes of the keys that are being fetched.
+    fetching: Vec<u64>,
 }
 
 /// What became of a batch of requests.
@@ -56,6 +60,8 @@ impl<P: Platform> Server<P> {
             read_buf: vec![0; READ_LEN].into_boxed_slice(),
             reply_buf: Vec::with_capacity(REPLY_FLUSH_LEN),
             args: Vec::with_capacity(64),
+            ahead: Ahead::default(),
+            fetching: Vec::new(),
         }
     }
 
@@ -179,13 +185,23 @@ impl<P: Platform> Server<P> {
         let mut now = self.outside.now;
         let mut used = 0;
         self.reply_buf.clear();
+        self.ahead.clear();
         self.outside.current = Some((slot, connection.io_use()));
         let batch = loop {
             let limits = self.limits(slot);
             let rest = &mut buf[used..];
+            if self.ahead.is_empty() && !connection.is_mid_request() {
+                self.look_ahead(slot, rest, &limits);
+            }
             let decoded = match connection.postponed.take() {
                 Some(consumed) => Ok(Decoded::Request { consumed }),
-                None => connection.decoder.decode(rest, &limits, &mut self.args),
+                None => match self.ahead.pop() {
+                    Some(request) => {
+                        core::mem::swap(&mut self.args, &mut request.args);
+                        Ok(Decoded::Request { consumed: request.consumed })
+                    }
+                    None => connection.decoder.decode(rest, &limits, &mut self.args),
+                },
             };
             let consumed = match decoded {
                 Ok(Decoded::Incomplete) => break Batch::Drained,
@@ -214,6 +230,20 @@ impl<P: Platform> Server<P> {
         self.outside.current = None;
         self.outside.now = now;
         (used, batch)
+    }
+
+    /// Decodes what a pipeline has ready and fetches the memory of its keys.
+    fn look_ahead(&mut self, slot: ClientSlot, rest: &mut [u8], limits: &Limits) {
+        if !limits.is_authenticated() {
+            return;
+        }
+        self.ahead.fill(rest, limits);
+        self.fetching.clear();
+        let db = self.engine.shared.clients.get(slot).map_or(0, |session| session.db as usize);
+        let keyspace = &self.engine.keyspace;
+        self.fetching.extend(self.ahead.keys(rest).map(|key| keyspace.hash(key)));
+        self.fetching.iter().for_each(|&hash| keyspace.prefetch_bucket(db, hash));
+        self.fetching.iter().for_each(|&hash| keyspace.prefetch_entry(db, hash));
     }
 
     /// What the protocol allows this client at this moment.

@@ -106,16 +106,6 @@ impl<'a> Keys<'a> {
         self.keyspace.databases[self.db].shard_mut(key.hash)
     }
 
-    /// Fetches the bucket of a key into the cache.
-    pub fn prefetch_bucket(&self, key: Key<'_>) {
-        self.shard(key).table().prefetch_bucket(key.hash);
-    }
-
-    /// Fetches the entry of a key into the cache, once its bucket is there.
-    pub fn prefetch_entry(&self, key: Key<'_>) {
-        self.shard(key).table().prefetch_entry(key.hash);
-    }
-
     /// The live entry of a key; an expired one is removed.
     #[inline]
     fn find(&mut self, key: Key<'_>) -> Option<EntryPtr> {

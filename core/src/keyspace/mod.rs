@@ -205,6 +205,28 @@ impl Keyspace {
         Keys::new(self, db, now)
     }
 
+    /// The hash of a key.
+    #[inline]
+    pub fn hash(&self, key: &[u8]) -> u64 {
+        self.hasher.key(key).hash
+    }
+
+    /// Fetches the bucket of a key's hash into the cache, for the databases that exist.
+    #[inline]
+    pub fn prefetch_bucket(&self, db: usize, hash: u64) {
+        if let Some(database) = self.databases.get(db) {
+            database.shard(hash).table().prefetch_bucket(hash);
+        }
+    }
+
+    /// Fetches the entry of a key's hash into the cache, once its bucket is there; as above.
+    #[inline]
+    pub fn prefetch_entry(&self, db: usize, hash: u64) {
+        if let Some(database) = self.databases.get(db) {
+            database.shard(hash).table().prefetch_entry(hash);
+        }
+    }
+
     /// Exchanges two databases.
     pub fn swap(&mut self, a: usize, b: usize) {
         self.databases.swap(a, b);

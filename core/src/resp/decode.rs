@@ -109,6 +109,11 @@ impl Limits {
     pub fn new(authenticated: bool, bulk_len_max: u64) -> Self {
         Self { authenticated, bulk_len_max: i64::try_from(bulk_len_max).unwrap_or(i64::MAX) }
     }
+
+    /// They are those of a client that has authenticated.
+    pub fn is_authenticated(&self) -> bool {
+        self.authenticated
+    }
 }
 
 /// A violation of the protocol: the client is told and closed.
