@@ -46,9 +46,13 @@ pub(crate) fn name() -> String {
 #[cfg(feature = "jemalloc")]
 #[expect(unsafe_code, reason = "the allocator's control call takes a raw value")]
 pub(crate) fn purge() -> Result<(), &'static str> {
-    // SAFETY: the key is a command without a value; 4096 stands for all arenas.
-    let done = unsafe { tikv_jemalloc_ctl::raw::write(b"arena.4096.purge\0", ()) };
-    done.map_err(|_| "Error purging dirty pages")
+    use core::ptr::null_mut;
+    // A command takes no value at all: even an empty one is refused.
+    // SAFETY: the key is a C string naming a command, 4096 stands for all arenas, and nothing is read or written.
+    let status = unsafe {
+        tikv_jemalloc_sys::mallctl(c"arena.4096.purge".as_ptr(), null_mut(), null_mut(), null_mut(), 0)
+    };
+    if status == 0 { Ok(()) } else { Err("Error purging dirty pages") }
 }
 
 /// The system's allocator has no such call.

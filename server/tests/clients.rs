@@ -100,3 +100,10 @@ fn passwords() -> Result<(), RedisError> {
     assert_eq!(cmd("PING").query::<String>(&mut c)?, "PONG");
     Ok(())
 }
+
+#[test]
+fn memory_is_given_back_on_demand() -> Result<(), RedisError> {
+    let server = TestServer::start(&[]);
+    assert_eq!(cmd("MEMORY").arg("PURGE").query::<String>(&mut server.client())?, "OK");
+    Ok(())
+}
