@@ -24,8 +24,6 @@ use super::slab::{self, Slab};
 
 /// Longest value that is kept inside the entry.
 pub(super) const INLINE_LEN_MAX: usize = 512;
-/// Longest value that OBJECT ENCODING may call `embstr`.
-const EMBSTR_LEN_MAX: usize = 128;
 /// The reference keeps key, expiry and value together up to so many bytes, its own overhead included.
 const EMBEDDED_LEN_MAX: usize = 128;
 /// Keys and inline values below this have a one-byte length.
@@ -95,9 +93,27 @@ impl NewValue<'_> {
             Self::Int(_) => INT,
             Self::Shared(_) => SHARED,
             Self::Bytes(bytes) | Self::Raw(bytes) if bytes.len() > INLINE_LEN_MAX => SHARED,
-            Self::Bytes(bytes) if bytes.len() <= EMBSTR_LEN_MAX => EMBSTR,
-            Self::Bytes(_) | Self::Raw(_) => RAW_INLINE,
+            Self::Bytes(_) => EMBSTR,
+            Self::Raw(_) => RAW_INLINE,
         }
+    }
+
+    /// This value under a key of `key_len` bytes: `raw` from now on where it is not `embstr` there.
+    ///
+    //= valkey 9.1 OBJECT ENCODING: embstr while key, value and expiry fit 128 bytes with their headers
+    pub(super) fn under_key(self, key_len: usize, expiry: Expiry) -> Self {
+        let Self::Bytes(bytes) = self else { return self };
+        let key_header = if key_len < 32 { 1 } else { 3 };
+        let alone = bytes.len().saturating_add(key_len) + key_header + 14;
+        // The reference gives a value at least eight bytes; where that passes its limit, its allocator leaves room for
+        // an expiry that comes later.
+        let has_spare = alone + 4usize.saturating_sub(bytes.len()) > EMBEDDED_LEN_MAX;
+        let len = match expiry {
+            Expiry::None => alone,
+            Expiry::Added if has_spare => alone,
+            Expiry::Added | Expiry::Replaced => alone + 8,
+        };
+        if len <= EMBEDDED_LEN_MAX { self } else { Self::Raw(bytes) }
     }
 
     /// Bytes in the entry: the part before the key, and the part behind it.
@@ -107,6 +123,28 @@ impl NewValue<'_> {
                 (len_len(bytes.len()), bytes.len())
             }
             _ => (8, 0),
+        }
+    }
+}
+
+/// What a change of value meets or brings of an expiry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Expiry {
+    /// There is none.
+    None,
+    /// It gets one.
+    Added,
+    /// The key had one before, whatever it has now.
+    Replaced,
+}
+
+impl Expiry {
+    /// From whether there is one before and after the change.
+    pub(super) fn of(before: bool, after: bool) -> Self {
+        match (before, after) {
+            (true, _) => Self::Replaced,
+            (false, true) => Self::Added,
+            (false, false) => Self::None,
         }
     }
 }
@@ -208,10 +246,11 @@ impl EntryPtr {
         Entry { ptr: self, table: PhantomData }
     }
 
-    /// Asks the processor to fetch the entry's first cache line.
+    /// Asks the processor to fetch the entry, as far as two cache lines go.
     #[inline]
     pub(super) fn prefetch(self) {
         super::prefetch(self.0.as_ptr());
+        super::prefetch(self.0.as_ptr().wrapping_add(64));
     }
 
     /// A place inside the entry.
@@ -411,17 +450,9 @@ impl<'a> Entry<'a> {
     pub fn encoding(self) -> Encoding {
         match self.ptr.parts().layout {
             INT => Encoding::Int,
-            EMBSTR if self.is_embedded() => Encoding::Embstr,
+            EMBSTR => Encoding::Embstr,
             _ => Encoding::Raw,
         }
-    }
-
-    //= valkey 9.1 OBJECT ENCODING: embstr when key, expiry and value fit 128 bytes with their headers
-    fn is_embedded(self) -> bool {
-        let parts = self.ptr.parts();
-        let key_header = if parts.key_len < 32 { 1 } else { 3 };
-        let expire = if self.expire_at().is_some() { 8 } else { 0 };
-        parts.key_len + parts.inline_len + key_header + expire + 14 <= EMBEDDED_LEN_MAX
     }
 
     /// When it expires, ms since 1970.
@@ -477,5 +508,32 @@ impl<'a> Entry<'a> {
     /// The raw access clock, for DEBUG OBJECT.
     pub fn access_clock(self) -> u32 {
         self.ptr.access()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Expiry, NewValue};
+
+    /// Each line was asked of valkey-server 9.1.2 with OBJECT ENCODING.
+    #[test]
+    fn what_stays_embstr() {
+        let cases = [
+            (1, 112, Expiry::None, true),
+            (1, 113, Expiry::None, false),
+            (31, 82, Expiry::None, true),
+            (32, 80, Expiry::None, false),
+            (32, 79, Expiry::None, true),
+            (1, 104, Expiry::Added, true),
+            (1, 105, Expiry::Added, false),
+            (1, 105, Expiry::Replaced, false),
+            (108, 3, Expiry::Added, true),
+            (108, 3, Expiry::Replaced, false),
+        ];
+        for (key_len, len, expiry, is_embstr) in cases {
+            let value = [b'v'; 200];
+            let kept = NewValue::Bytes(&value[..len]).under_key(key_len, expiry);
+            assert_eq!(matches!(kept, NewValue::Bytes(_)), is_embstr, "{key_len} {len} {expiry:?}");
+        }
     }
 }

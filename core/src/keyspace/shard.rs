@@ -4,7 +4,7 @@
 //! with an expiry is in the index.
 #![expect(unsafe_code, reason = "frees and lends out the entries it owns")]
 
-use super::entry::{Entry, EntryPtr, NewValue, StringView};
+use super::entry::{Entry, EntryPtr, Expiry, NewValue, StringView};
 use super::expiry::{ExpiryIndex, Stamp};
 use super::hash::{Key, KeyHasher};
 use super::slab::Slab;
@@ -67,6 +67,7 @@ impl Shard {
         expire: Option<i64>,
         access: u32,
     ) -> EntryPtr {
+        let value = value.under_key(key.bytes.len(), Expiry::of(false, expire.is_some()));
         let entry = EntryPtr::new(&mut self.slab, key.bytes, expire, value, access);
         self.table.insert(key.hash, entry);
         self.index(entry, expire);
@@ -90,6 +91,7 @@ impl Shard {
         access: u32,
     ) -> EntryPtr {
         let old_expire = old.expire();
+        let value = value.under_key(key.bytes.len(), Expiry::of(old_expire.is_some(), expire.is_some()));
         if old_expire.is_some() == expire.is_some() && old.set_value_in_place(&value) {
             self.move_in_time(old, old_expire, expire);
             old.set_access(access);
@@ -119,6 +121,10 @@ impl Shard {
                 NewValue::Raw(bytes)
             }
             (None, StringView::Bytes(bytes)) => NewValue::Bytes(bytes),
+        };
+        let value = match expire {
+            Some(_) => value.under_key(view.key().len(), Expiry::Added),
+            None => value,
         };
         let new = EntryPtr::new(&mut self.slab, view.key(), expire, value, access);
         self.put_in_place(hash, entry, new, expire);
