@@ -35,8 +35,6 @@ pub(crate) struct Server<P: Platform> {
     reply_buf: Vec<u8>,
     args: Vec<Span>,
     ahead: Ahead,
-    /// Hashes of the keys that are being fetched.
-    fetching: Vec<u64>,
 }
 
 /// What became of a batch of requests.
@@ -61,7 +59,6 @@ impl<P: Platform> Server<P> {
             reply_buf: Vec::with_capacity(REPLY_FLUSH_LEN),
             args: Vec::with_capacity(64),
             ahead: Ahead::default(),
-            fetching: Vec::new(),
         }
     }
 
@@ -188,19 +185,20 @@ impl<P: Platform> Server<P> {
         self.ahead.clear();
         self.outside.current = Some((slot, connection.io_use()));
         let batch = loop {
-            let limits = self.limits(slot);
             let rest = &mut buf[used..];
             if self.ahead.is_empty() && !connection.is_mid_request() {
-                self.look_ahead(slot, rest, &limits);
+                self.look_ahead(slot, rest);
             }
+            let mut hash = None;
             let decoded = match connection.postponed.take() {
                 Some(consumed) => Ok(Decoded::Request { consumed }),
-                None => match self.ahead.pop() {
+                None => match self.ahead.pop(&self.engine.keyspace) {
                     Some(request) => {
                         core::mem::swap(&mut self.args, &mut request.args);
+                        hash = request.hash;
                         Ok(Decoded::Request { consumed: request.consumed })
                     }
-                    None => connection.decoder.decode(rest, &limits, &mut self.args),
+                    None => connection.decoder.decode(rest, &self.limits(slot), &mut self.args),
                 },
             };
             let consumed = match decoded {
@@ -216,7 +214,7 @@ impl<P: Platform> Server<P> {
                     break Batch::Close;
                 }
             };
-            let args = Args::new(&buf[used..used + consumed], &self.args);
+            let args = Args::new(&buf[used..used + consumed], &self.args).with_first_hash(hash);
             let flow = self.engine.execute(slot, &args, &mut self.reply_buf, &mut now, &mut self.outside);
             if flow == Flow::Postponed {
                 connection.postponed = Some(consumed);
@@ -232,18 +230,13 @@ impl<P: Platform> Server<P> {
         (used, batch)
     }
 
-    /// Decodes what a pipeline has ready and fetches the memory of its keys.
-    fn look_ahead(&mut self, slot: ClientSlot, rest: &mut [u8], limits: &Limits) {
-        if !limits.is_authenticated() {
-            return;
+    /// Decodes what a pipeline has ready and begins to fetch the memory of its keys.
+    fn look_ahead(&mut self, slot: ClientSlot, rest: &mut [u8]) {
+        let limits = self.limits(slot);
+        if limits.is_authenticated() {
+            let db = self.engine.shared.clients.get(slot).map_or(0, |session| session.db as usize);
+            self.ahead.fill(rest, &limits, &self.engine.keyspace, db);
         }
-        self.ahead.fill(rest, limits);
-        self.fetching.clear();
-        let db = self.engine.shared.clients.get(slot).map_or(0, |session| session.db as usize);
-        let keyspace = &self.engine.keyspace;
-        self.fetching.extend(self.ahead.keys(rest).map(|key| keyspace.hash(key)));
-        self.fetching.iter().for_each(|&hash| keyspace.prefetch_bucket(db, hash));
-        self.fetching.iter().for_each(|&hash| keyspace.prefetch_entry(db, hash));
     }
 
     /// What the protocol allows this client at this moment.

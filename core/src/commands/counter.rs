@@ -29,7 +29,7 @@ pub(crate) fn decrby(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
 }
 
 fn add(cx: &mut Ctx<'_>, args: &Args<'_>, increment: i64) -> CmdResult {
-    let key = cx.keys.key(args.at(1));
+    let key = cx.key(args, 1);
     let value = match cx.keys.find_write(key).map(string_of).transpose()? {
         Some(StringView::Int(value)) => value,
         Some(StringView::Bytes(bytes)) => num::parse_i64(bytes).ok_or(CmdError::NOT_INTEGER)?,
@@ -45,7 +45,7 @@ fn add(cx: &mut Ctx<'_>, args: &Args<'_>, increment: i64) -> CmdResult {
 
 /// INCRBYFLOAT key increment
 pub(crate) fn incrbyfloat(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
-    let key = cx.keys.key(args.at(1));
+    let key = cx.key(args, 1);
     let value = match cx.keys.find_write(key).map(string_of).transpose()? {
         Some(value) => parse(bytes_of(value, &mut itoa::Buffer::new()))?,
         None => Number::Finite(Extended::ZERO),

@@ -77,7 +77,7 @@ fn log(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
 }
 
 fn object(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
-    let (key, now) = (cx.keys.key(args.at(2)), *cx.keys.now());
+    let (key, now) = (cx.key(args, 2), *cx.keys.now());
     let entry = cx.keys.peek(key).ok_or(CmdError::NO_SUCH_KEY)?;
     let len = match entry.string() {
         StringView::Int(value) => itoa::Buffer::new().format(value).len(),

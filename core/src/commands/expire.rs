@@ -85,7 +85,7 @@ fn set_expire(cx: &mut Ctx<'_>, args: &Args<'_>, form: TimeForm) -> CmdResult {
     let at = value.checked_mul(form.unit_ms).and_then(|at| at.checked_add(base));
     let Some(at) = at else { return Err(invalid_expire(cx)) };
     let at = at.max(0);
-    let key = cx.keys.key(args.at(1));
+    let key = cx.key(args, 1);
     let met = cx.keys.find_write(key).is_some_and(|entry| condition.is_met(entry.expire_at(), at));
     if met {
         if at <= cx.now.unix_ms() {
@@ -101,7 +101,7 @@ fn set_expire(cx: &mut Ctx<'_>, args: &Args<'_>, form: TimeForm) -> CmdResult {
 
 /// PERSIST key
 pub(crate) fn persist(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
-    let key = cx.keys.key(args.at(1));
+    let key = cx.key(args, 1);
     let had = cx.keys.find_write(key).is_some_and(|entry| entry.expire_at().is_some());
     if had {
         cx.keys.set_expire(key, None);
@@ -139,7 +139,7 @@ pub(crate) fn pexpiretime(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
 }
 
 fn tell(cx: &mut Ctx<'_>, args: &Args<'_>, told: Told) -> CmdResult {
-    let key = cx.keys.key(args.at(1));
+    let key = cx.key(args, 1);
     let answer = match cx.keys.read_no_touch(key).map(|entry| entry.expire_at()) {
         None => -2,
         Some(None) => -1,

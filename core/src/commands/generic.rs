@@ -69,7 +69,7 @@ pub(crate) fn touch(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
 
 /// TYPE key
 pub(crate) fn type_of(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
-    let key = cx.keys.key(args.at(1));
+    let key = cx.key(args, 1);
     let name = cx.keys.read_no_touch(key).map_or("none", |entry| entry.kind().name());
     cx.reply.status(name.as_bytes());
     Ok(())
@@ -90,7 +90,7 @@ pub(crate) fn renamenx(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
 }
 
 fn move_name(cx: &mut Ctx<'_>, args: &Args<'_>, overwrite: bool) -> Result<bool, CmdError> {
-    let (from, to) = (cx.keys.key(args.at(1)), cx.keys.key(args.at(2)));
+    let (from, to) = (cx.key(args, 1), cx.key(args, 2));
     let copied = cx.keys.copy_out(from).ok_or(CmdError::NO_SUCH_KEY)?;
     if from.bytes == to.bytes || (!overwrite && cx.keys.peek(to).is_some()) {
         return Ok(false);
@@ -115,7 +115,7 @@ pub(crate) fn copy(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
         }
         index += 1;
     }
-    let (from, to) = (cx.keys.key(args.at(1)), cx.keys.key(args.at(2)));
+    let (from, to) = (cx.key(args, 1), cx.key(args, 2));
     if db == cx.keys.db() && from.bytes == to.bytes {
         return Err(CmdError::SAME_OBJECT);
     }
@@ -139,7 +139,7 @@ pub(crate) fn move_key(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
     if db == cx.keys.db() {
         return Err(CmdError::SAME_OBJECT);
     }
-    let key = cx.keys.key(args.at(1));
+    let key = cx.key(args, 1);
     let copied = cx.keys.copy_out(key);
     let moved = match copied {
         Some(copied) if cx.keys.other(db).peek(key).is_none() => {

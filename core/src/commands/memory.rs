@@ -19,7 +19,7 @@ pub(crate) fn memory_usage(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
             return Err(CmdError::SYNTAX);
         }
     }
-    let key = cx.keys.key(args.at(2));
+    let key = cx.key(args, 2);
     match cx.keys.peek(key) {
         Some(entry) => cx.reply.count(entry.size_bytes()),
         None => cx.reply.null(),

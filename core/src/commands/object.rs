@@ -5,7 +5,7 @@ use crate::keyspace::AccessPolicy;
 
 /// OBJECT ENCODING key
 pub(crate) fn object_encoding(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
-    let key = cx.keys.key(args.at(2));
+    let key = cx.key(args, 2);
     match cx.keys.peek(key) {
         Some(entry) => cx.reply.bulk(entry.encoding().name().as_bytes()),
         None => cx.reply.null(),
@@ -15,7 +15,7 @@ pub(crate) fn object_encoding(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
 
 /// OBJECT REFCOUNT key
 pub(crate) fn object_refcount(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
-    let key = cx.keys.key(args.at(2));
+    let key = cx.key(args, 2);
     match cx.keys.peek(key) {
         Some(_) => cx.reply.integer(1),
         None => cx.reply.null(),
@@ -29,7 +29,7 @@ pub(crate) fn object_idletime(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
         "ERR An LFU maxmemory policy is selected, idle time not tracked. Please note that when switching between \
          policies at runtime LRU and LFU data will take some time to adjust.",
     );
-    let (key, now) = (cx.keys.key(args.at(2)), *cx.keys.now());
+    let (key, now) = (cx.key(args, 2), *cx.keys.now());
     match cx.keys.peek(key) {
         Some(entry) if now.access == AccessPolicy::Lru => cx.reply.unsigned(entry.idle_seconds(&now)),
         Some(_) => return Err(LFU),
@@ -44,7 +44,7 @@ pub(crate) fn object_freq(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
         "ERR An LFU maxmemory policy is not selected, access frequency not tracked. Please note that when switching \
          between policies at runtime LRU and LFU data will take some time to adjust.",
     );
-    let (key, now) = (cx.keys.key(args.at(2)), *cx.keys.now());
+    let (key, now) = (cx.key(args, 2), *cx.keys.now());
     match cx.keys.peek(key) {
         Some(_) if now.access == AccessPolicy::Lru => return Err(NOT_LFU),
         Some(entry) => cx.reply.integer(i64::from(entry.frequency(&now))),

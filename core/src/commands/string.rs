@@ -37,7 +37,7 @@ fn equals(value: StringView<'_>, bytes: &[u8]) -> bool {
 
 /// GET key
 pub(crate) fn get(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
-    let key = cx.keys.key(args.at(1));
+    let key = cx.key(args, 1);
     match cx.keys.read(key) {
         Some(entry) => reply_string(&mut cx.reply, string_of(entry)?),
         None => cx.reply.null(),
@@ -47,7 +47,7 @@ pub(crate) fn get(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
 
 /// `SET key value [NX | XX | IFEQ value] [GET] [EX s | PX ms | EXAT s | PXAT ms | KEEPTTL]`
 pub(crate) fn set(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
-    let key = cx.keys.key(args.at(1));
+    let key = cx.key(args, 1);
     if args.len() == 3 {
         cx.keys.set_string(key, args.at(2), ExpireChange::Clear);
         cx.shared.stats.dirty += 1;
@@ -95,7 +95,7 @@ pub(crate) fn set(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
 
 /// SETNX key value
 pub(crate) fn setnx(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
-    let key = cx.keys.key(args.at(1));
+    let key = cx.key(args, 1);
     let missing = cx.keys.find_write(key).is_none();
     if missing {
         cx.keys.set_string(key, args.at(2), ExpireChange::Clear);
@@ -118,7 +118,7 @@ pub(crate) fn psetex(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
 fn set_with_lifetime(cx: &mut Ctx<'_>, args: &Args<'_>, unit_ms: i64) -> CmdResult {
     let value = args.int(2)?;
     let Some(at) = expire_at(value, unit_ms, cx.now.unix_ms()) else { return Err(invalid_expire(cx)) };
-    let key = cx.keys.key(args.at(1));
+    let key = cx.key(args, 1);
     cx.keys.set_string(key, args.at(3), ExpireChange::At(at));
     cx.shared.stats.dirty += 1;
     cx.reply.ok();
@@ -128,7 +128,7 @@ fn set_with_lifetime(cx: &mut Ctx<'_>, args: &Args<'_>, unit_ms: i64) -> CmdResu
 /// GETSET key value
 pub(crate) fn getset(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
     get(cx, args)?;
-    let key = cx.keys.key(args.at(1));
+    let key = cx.key(args, 1);
     cx.keys.set_string(key, args.at(2), ExpireChange::Clear);
     cx.shared.stats.dirty += 1;
     Ok(())
@@ -136,7 +136,7 @@ pub(crate) fn getset(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
 
 /// GETDEL key
 pub(crate) fn getdel(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
-    let key = cx.keys.key(args.at(1));
+    let key = cx.key(args, 1);
     let Some(entry) = cx.keys.read(key) else {
         cx.reply.null();
         return Ok(());
@@ -151,7 +151,7 @@ pub(crate) fn getdel(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
 pub(crate) fn getex(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
     let options = Options::parse(args, 2, Form::GetEx)?;
     let expire = options.expire(cx)?;
-    let key = cx.keys.key(args.at(1));
+    let key = cx.key(args, 1);
     let Some(entry) = cx.keys.read(key) else {
         cx.reply.null();
         return Ok(());
@@ -178,7 +178,7 @@ pub(crate) fn getex(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
 
 /// DELIFEQ key value
 pub(crate) fn delifeq(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
-    let key = cx.keys.key(args.at(1));
+    let key = cx.key(args, 1);
     let equal = match cx.keys.find_write(key) {
         Some(entry) => equals(string_of(entry)?, args.at(2)),
         None => false,
@@ -257,7 +257,7 @@ fn exists(cx: &mut Ctx<'_>, bytes: &[u8]) -> bool {
 
 fn set_pairs(cx: &mut Ctx<'_>, args: &Args<'_>, range: core::ops::Range<usize>, expire: ExpireChange) {
     for index in range.step_by(2) {
-        let key = cx.keys.key(args.at(index));
+        let key = cx.key(args, index);
         cx.keys.set_string(key, args.at(index + 1), expire);
         cx.shared.stats.dirty += 1;
     }
@@ -289,7 +289,7 @@ fn len_for_write(cx: &mut Ctx<'_>, bytes: &[u8]) -> Result<Option<usize>, CmdErr
 
 /// APPEND key value
 pub(crate) fn append(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
-    let (key, tail) = (cx.keys.key(args.at(1)), args.at(2));
+    let (key, tail) = (cx.key(args, 1), args.at(2));
     let total = match len_for_write(cx, args.at(1))? {
         None => {
             cx.keys.set_string(key, tail, ExpireChange::Clear);
@@ -320,7 +320,7 @@ pub(crate) fn setrange(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
     }
     check_len(cx, offset, value.len())?;
     let total = len.max(offset + value.len());
-    let key = cx.keys.key(args.at(1));
+    let key = cx.key(args, 1);
     cx.keys.resize_raw(key, total, |into| into[offset..offset + value.len()].copy_from_slice(value));
     cx.shared.stats.dirty += 1;
     cx.reply.count(total);
@@ -330,7 +330,7 @@ pub(crate) fn setrange(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
 /// GETRANGE key start end
 pub(crate) fn getrange(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
     let (start, end) = (args.int(2)?, args.int(3)?);
-    let key = cx.keys.key(args.at(1));
+    let key = cx.key(args, 1);
     let Some(entry) = cx.keys.read(key) else {
         cx.reply.bulk(b"");
         return Ok(());
@@ -363,7 +363,7 @@ pub(crate) fn substr(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
 
 /// STRLEN key
 pub(crate) fn strlen(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
-    let key = cx.keys.key(args.at(1));
+    let key = cx.key(args, 1);
     let len = match cx.keys.read(key) {
         Some(entry) => bytes_of(string_of(entry)?, &mut itoa::Buffer::new()).len(),
         None => 0,

@@ -11,7 +11,7 @@ use super::host::Host;
 use super::session::Session;
 use super::shared::Shared;
 use crate::commands::table::Command;
-use crate::keyspace::Keys;
+use crate::keyspace::{Key, Keys};
 use crate::num;
 use crate::resp::{Reply, Span};
 
@@ -20,12 +20,20 @@ use crate::resp::{Reply, Span};
 pub struct Args<'a> {
     buf: &'a [u8],
     spans: &'a [Span],
+    first_hash: Option<u64>,
 }
 
 impl<'a> Args<'a> {
     /// Arguments that lie at `spans` of `buf`, the bytes of exactly this request, as the decoder found them.
+    #[inline]
     pub fn new(buf: &'a [u8], spans: &'a [Span]) -> Self {
-        Self { buf, spans }
+        Self { buf, spans, first_hash: None }
+    }
+
+    /// Same, with the hash of argument 1 by the keyspace's hasher, where it is known already: most keys are there.
+    #[inline]
+    pub fn with_first_hash(self, first_hash: Option<u64>) -> Self {
+        Self { first_hash, ..self }
     }
 
     /// How many there are, the name included.
@@ -147,6 +155,15 @@ pub struct Ctx<'a> {
 }
 
 impl Ctx<'_> {
+    /// The argument at `index`, as a key.
+    #[inline]
+    pub fn key<'k>(&self, args: &Args<'k>, index: usize) -> Key<'k> {
+        match args.first_hash {
+            Some(hash) if index == 1 => Key { bytes: args.at(1), hash },
+            _ => self.keys.key(args.at(index)),
+        }
+    }
+
     /// Writes an error line that carries arguments; line ends in it become spaces.
     ///
     /// Returns the value with which the command then ends.

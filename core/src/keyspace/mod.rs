@@ -58,6 +58,17 @@ pub struct KeyspaceStats {
     pub expired: u64,
 }
 
+/// Which of the cache misses of a look-up to take in advance; each needs what the one before has fetched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Prefetch {
+    /// The bucket.
+    First,
+    /// The entry, or the overflow bucket.
+    Second,
+    /// The entry behind the overflow bucket.
+    Third,
+}
+
 /// Memory of a database, bytes.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct DatabaseBytes {
@@ -211,19 +222,17 @@ impl Keyspace {
         self.hasher.key(key).hash
     }
 
-    /// Fetches the bucket of a key's hash into the cache, for the databases that exist.
+    /// Fetches part of what the look-up of a key's hash will read into the cache; nothing where there is no such
+    /// database.
     #[inline]
-    pub fn prefetch_bucket(&self, db: usize, hash: u64) {
+    pub fn prefetch(&self, db: usize, hash: u64, step: Prefetch) {
         if let Some(database) = self.databases.get(db) {
-            database.shard(hash).table().prefetch_bucket(hash);
-        }
-    }
-
-    /// Fetches the entry of a key's hash into the cache, once its bucket is there; as above.
-    #[inline]
-    pub fn prefetch_entry(&self, db: usize, hash: u64) {
-        if let Some(database) = self.databases.get(db) {
-            database.shard(hash).table().prefetch_entry(hash);
+            let table = database.shard(hash).table();
+            match step {
+                Prefetch::First => table.prefetch_bucket(hash),
+                Prefetch::Second => table.prefetch_second(hash),
+                Prefetch::Third => table.prefetch_third(hash),
+            }
         }
     }
 

@@ -124,6 +124,14 @@ impl Bucket {
         differing.wrapping_sub(LOW_BITS) & !differing & HIGH_BITS
     }
 
+    /// The first entry that has the tag of a hash.
+    #[inline]
+    fn candidate(&self, hash: u64) -> Option<EntryPtr> {
+        let hits = self.candidates(tag_of(hash));
+        let slot = (hits.trailing_zeros() / 8) as usize;
+        if hits != 0 && slot < self.room() { self.entry_at(slot) } else { None }
+    }
+
     /// An empty slot.
     #[inline]
     fn free_slot(&self) -> Option<usize> {
@@ -204,14 +212,22 @@ impl Table {
         }
     }
 
-    /// Asks the processor to fetch the entry that probably is the key's.
-    pub(super) fn prefetch_entry(&self, hash: u64) {
+    /// Asks the processor to fetch what a look-up reads after the bucket, which is there by now: the entry that
+    /// probably is the key's or, when only the overflow bucket can have it, that.
+    pub(super) fn prefetch_second(&self, hash: u64) {
         let Some(bucket) = self.bucket(self.index(hash)) else { return };
-        let hits = bucket.candidates(tag_of(hash));
-        let slot = (hits.trailing_zeros() / 8) as usize;
-        if hits != 0
-            && slot < bucket.room()
-            && let Some(entry) = bucket.entry_at(slot)
+        match (bucket.candidate(hash), bucket.next()) {
+            (Some(entry), _) => entry.prefetch(),
+            (None, Some(next)) => super::prefetch(ptr::from_ref(next).cast()),
+            (None, None) => {}
+        }
+    }
+
+    /// Asks the processor to fetch the entry behind an overflow bucket, which is there by now.
+    pub(super) fn prefetch_third(&self, hash: u64) {
+        let Some(bucket) = self.bucket(self.index(hash)) else { return };
+        if bucket.candidate(hash).is_none()
+            && let Some(entry) = bucket.next().and_then(|next| next.candidate(hash))
         {
             entry.prefetch();
         }
