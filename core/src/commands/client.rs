@@ -12,12 +12,17 @@ use crate::engine::{
 use crate::num;
 use crate::resp::Proto;
 
-pub(super) const BAD_NAME: CmdError =
+const BAD_NAME: CmdError =
     CmdError::Text("ERR Client names cannot contain spaces, newlines or special characters.");
 
-/// Names are printable and without blanks, since they stand in lines of CLIENT LIST.
-pub(super) fn check_name(name: &[u8], error: CmdError) -> CmdResult {
-    if name.iter().all(|byte| (b'!'..=b'~').contains(byte)) { Ok(()) } else { Err(error) }
+/// Printable and without blanks, since it will stand in lines of CLIENT LIST.
+fn is_plain(name: &[u8]) -> bool {
+    name.iter().all(|byte| (b'!'..=b'~').contains(byte))
+}
+
+/// Refuses a name that CLIENT LIST could not show.
+pub(super) fn check_name(name: &[u8]) -> CmdResult {
+    if is_plain(name) { Ok(()) } else { Err(BAD_NAME) }
 }
 
 /// CLIENT ID
@@ -37,7 +42,7 @@ pub(crate) fn client_getname(cx: &mut Ctx<'_>, _args: &Args<'_>) -> CmdResult {
 
 /// CLIENT SETNAME name
 pub(crate) fn client_setname(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
-    check_name(args.at(2), BAD_NAME)?;
+    check_name(args.at(2))?;
     cx.session.name = args.at(2).to_vec();
     cx.reply.ok();
     Ok(())
@@ -45,19 +50,16 @@ pub(crate) fn client_setname(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
 
 /// CLIENT SETINFO LIB-NAME name | LIB-VER version
 pub(crate) fn client_setinfo(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
-    const BAD_LIB_NAME: CmdError =
-        CmdError::Text("ERR lib-name cannot contain spaces, newlines or special characters.");
-    const BAD_LIB_VER: CmdError =
-        CmdError::Text("ERR lib-ver cannot contain spaces, newlines or special characters.");
-    if args.is(2, "LIB-NAME") {
-        check_name(args.at(3), BAD_LIB_NAME)?;
-        cx.session.lib_name = args.at(3).to_vec();
-    } else if args.is(2, "LIB-VER") {
-        check_name(args.at(3), BAD_LIB_VER)?;
-        cx.session.lib_ver = args.at(3).to_vec();
-    } else {
+    let is_name = args.is(2, "LIB-NAME");
+    if !is_name && !args.is(2, "LIB-VER") {
         return Err(cx.fail_bytes(&[b"ERR Unrecognized option '", args.at(2), b"'"]));
     }
+    if !is_plain(args.at(3)) {
+        let rest = b" cannot contain spaces, newlines or special characters.";
+        return Err(cx.fail_bytes(&[b"ERR ", args.at(2), rest]));
+    }
+    let field = if is_name { &mut cx.session.lib_name } else { &mut cx.session.lib_ver };
+    *field = args.at(3).to_vec();
     cx.reply.ok();
     Ok(())
 }
@@ -111,12 +113,13 @@ pub(crate) fn client_capa(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
     Ok(())
 }
 
-/// CLIENT IMPORT-SOURCE ON | OFF
-pub(crate) fn client_import_source(_cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
-    if args.is(2, "ON") || args.is(2, "OFF") {
+/// CLIENT IMPORT-SOURCE ON | OFF: there is no import mode yet, so only OFF is right.
+pub(crate) fn client_import_source(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
+    if !args.is(2, "OFF") {
         return Err(CmdError::Text("ERR Server is not in import mode"));
     }
-    Err(CmdError::SYNTAX)
+    cx.reply.ok();
+    Ok(())
 }
 
 /// `CLIENT PAUSE timeout [WRITE | ALL]`
@@ -169,6 +172,9 @@ pub(crate) fn client_info(cx: &mut Ctx<'_>, _args: &Args<'_>) -> CmdResult {
 
 /// `CLIENT LIST [filters]`
 pub(crate) fn client_list(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
+    if args.len() == 3 {
+        return Err(CmdError::SYNTAX);
+    }
     let filter = Filter::parse(cx, args, 2)?;
     let mut text = String::new();
     for slot in matching(cx, &filter) {

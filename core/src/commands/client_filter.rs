@@ -1,6 +1,7 @@
 //! Filters of CLIENT LIST and CLIENT KILL.
 
 use alloc::vec::Vec;
+use core::mem::discriminant;
 
 use super::client::flag_letters;
 use crate::engine::{Args, ClientId, CmdError, Ctx, Session, SessionFlags};
@@ -38,34 +39,49 @@ impl Filter {
         Self { tests: [(Test::Addr(addr.to_vec()), true)].into(), skip_me: Some(false), ..Self::default() }
     }
 
-    /// Reads filters from argument `from` on.
+    /// Reads filters from argument `from` on. Of filters on the same property the last counts.
     pub(super) fn parse(cx: &mut Ctx<'_>, args: &Args<'_>, from: usize) -> Result<Self, CmdError> {
         let (mut filter, mut index) = (Self::default(), from);
         while index < args.len() {
-            let value = args.get(index + 1).ok_or(CmdError::SYNTAX)?;
-            let name = args.at(index).to_ascii_uppercase();
-            let (name, wanted) = match name.strip_prefix(b"NOT-") {
+            let upper = args.at(index).to_ascii_uppercase();
+            let (name, wanted) = match upper.strip_prefix(b"NOT-") {
                 Some(rest) => (rest, false),
-                None => (name.as_slice(), true),
+                None => (upper.as_slice(), true),
             };
-            index += 2;
+            index += 1;
+            if name == b"ID" {
+                let ids = parse_ids(args, &mut index)?;
+                filter.add_ids(ids, wanted);
+                continue;
+            }
+            let value = args.get(index).ok_or(CmdError::SYNTAX)?;
+            index += 1;
             match name {
-                b"ID" => {
-                    let mut ids = Vec::from([parse_id(value)?]);
-                    // Several ids may follow one another.
-                    while let Some(id) = args.get(index).and_then(|arg| parse_id(arg).ok()) {
-                        ids.push(id);
-                        index += 1;
-                    }
-                    filter.tests.push((Test::Ids(ids), wanted));
-                }
                 b"SKIPME" if wanted => filter.skip_me = Some(yes_or_no(value)?),
-                b"MAXAGE" if wanted => filter.max_age_s = Some(positive(value, "maxage")?),
-                b"IDLE" if wanted => filter.min_idle_s = Some(positive(value, "idle")?),
-                _ => filter.tests.push((Test::parse(cx, name, value)?, wanted)),
+                b"MAXAGE" if wanted => filter.max_age_s = Some(positive(cx, value, "maxage")?),
+                b"IDLE" if wanted => filter.min_idle_s = Some(positive(cx, value, "idle")?),
+                _ => filter.add(Test::parse(cx, name, value, wanted)?, wanted),
             }
         }
         Ok(filter)
+    }
+
+    fn add(&mut self, test: Test, wanted: bool) {
+        let kind = discriminant(&test);
+        self.tests.retain(|(old, old_wanted)| discriminant(old) != kind || *old_wanted != wanted);
+        self.tests.push((test, wanted));
+    }
+
+    fn add_ids(&mut self, ids: Vec<ClientId>, wanted: bool) {
+        for (test, old_wanted) in &mut self.tests {
+            if let Test::Ids(known) = test
+                && *old_wanted == wanted
+            {
+                known.extend(ids);
+                return;
+            }
+        }
+        self.tests.push((Test::Ids(ids), wanted));
     }
 
     /// Whether a client is meant.
@@ -79,8 +95,9 @@ impl Filter {
 }
 
 impl Test {
-    fn parse(cx: &mut Ctx<'_>, name: &[u8], value: &[u8]) -> Result<Self, CmdError> {
+    fn parse(cx: &mut Ctx<'_>, name: &[u8], value: &[u8], wanted: bool) -> Result<Self, CmdError> {
         let own = value.to_vec();
+        let not = if wanted { "" } else { "NOT-" };
         Ok(match name {
             b"TYPE" => match value.to_ascii_lowercase().as_slice() {
                 b"normal" => Self::Normal(true),
@@ -94,17 +111,25 @@ impl Test {
             b"NAME" => Self::Name(own),
             b"LIB-NAME" => Self::LibName(own),
             b"LIB-VER" => Self::LibVer(own),
-            b"FLAGS" if value.iter().all(|letter| b"OSMPxbtiBRcuAUrIEeTN".contains(letter)) => {
-                Self::Flags(own)
-            }
-            b"FLAGS" => return Err(CmdError::Text("ERR Unknown flags found in the provided filter")),
+            b"FLAGS" if value.iter().all(|letter| FLAG_LETTERS.contains(letter)) => Self::Flags(own),
+            b"CAPA" if value.iter().all(|letter| *letter == b'r') => Self::Redirect,
+            b"FLAGS" | b"CAPA" => return Err(unknown_letters(cx, name, value, wanted)),
             b"IP" => Self::Ip(own),
-            b"CAPA" if value == b"r" => Self::Redirect,
-            b"CAPA" => return Err(CmdError::Text("ERR Unknown capa found in the provided filter")),
             b"DB" => {
-                let db = num::parse_i64(value).and_then(|db| u32::try_from(db).ok());
+                let db = num::parse_i64(value).filter(|&db| i32::try_from(db).is_ok());
                 let databases = cx.shared.config.settings().databases;
-                Self::Db(db.filter(|db| *db < databases).ok_or(CmdError::DB_OUT_OF_RANGE)?)
+                match db.map(u32::try_from) {
+                    Some(Ok(db)) if db < databases => Self::Db(db),
+                    Some(_) => {
+                        let last = databases - 1;
+                        return Err(
+                            cx.fail(format_args!("ERR {not}DB number should be between 0 and {last}"))
+                        );
+                    }
+                    None => {
+                        return Err(cx.fail(format_args!("ERR {not}DB is not an integer or out of range")));
+                    }
+                }
             }
             _ => return Err(CmdError::SYNTAX),
         })
@@ -131,9 +156,26 @@ impl Test {
     }
 }
 
-fn parse_id(text: &[u8]) -> Result<ClientId, CmdError> {
-    let id = num::parse_i64(text).and_then(|id| ClientId::try_from(id).ok()).filter(|&id| id > 0);
-    id.ok_or(CmdError::Text("ERR client-id should be greater than 0"))
+/// The letters that FLAGS knows; those of states that we do not have match nobody.
+const FLAG_LETTERS: &[u8] = b"OSMPxbtRBdcuAUreTIiEN";
+
+fn unknown_letters(cx: &mut Ctx<'_>, name: &[u8], value: &[u8], wanted: bool) -> CmdError {
+    let what: &[u8] = if name == b"CAPA" { b"capa" } else { b"flags" };
+    let place = if wanted { b"provided".to_vec() } else { [b"NOT-", name].concat() };
+    cx.fail_bytes(&[b"ERR Unknown ", what, b" found in the ", &place, b" filter: ", value])
+}
+
+/// The numbers from argument `index` on, which moves behind them; there may be none.
+fn parse_ids(args: &Args<'_>, index: &mut usize) -> Result<Vec<ClientId>, CmdError> {
+    let mut ids = Vec::new();
+    while let Some(number) = args.get(*index).and_then(num::parse_i64) {
+        match ClientId::try_from(number) {
+            Ok(id) if id > 0 => ids.push(id),
+            _ => return Err(CmdError::Text("ERR client-id should be greater than 0")),
+        }
+        *index += 1;
+    }
+    Ok(ids)
 }
 
 fn yes_or_no(text: &[u8]) -> Result<bool, CmdError> {
@@ -144,15 +186,10 @@ fn yes_or_no(text: &[u8]) -> Result<bool, CmdError> {
     }
 }
 
-fn positive(text: &[u8], what: &str) -> Result<i64, CmdError> {
-    let age = what == "maxage";
-    let not_integer = if age {
-        "ERR maxage is not an integer or out of range"
-    } else {
-        "ERR idle is not an integer or out of range"
-    };
-    let too_small =
-        if age { "ERR maxage should be greater than 0" } else { "ERR idle should be greater than 0" };
-    let value = num::parse_i64(text).ok_or(CmdError::Text(not_integer))?;
-    if value > 0 { Ok(value) } else { Err(CmdError::Text(too_small)) }
+fn positive(cx: &mut Ctx<'_>, text: &[u8], what: &str) -> Result<i64, CmdError> {
+    match num::parse_i64(text) {
+        Some(value) if value > 0 => Ok(value),
+        Some(_) => Err(cx.fail(format_args!("ERR {what} should be greater than 0"))),
+        None => Err(cx.fail(format_args!("ERR {what} is not an integer or out of range"))),
+    }
 }

@@ -114,7 +114,7 @@ pub(crate) fn hello(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
             index += 2;
         } else if args.is(index, "SETNAME") && more >= 1 {
             let given = args.at(index + 1);
-            super::client::check_name(given, super::client::BAD_NAME)?;
+            super::client::check_name(given)?;
             name = Some(given);
             index += 1;
         } else {

@@ -6,9 +6,9 @@ use alloc::vec::Vec;
 
 use crate::engine::host::{CrashKind, DebugSwitch, LogLevel};
 use crate::engine::{Args, CmdError, CmdResult, Ctx, HostRequest};
-use crate::glob::{Case, glob_match};
 use crate::keyspace::{ExpireChange, StringView};
 use crate::num;
+use crate::resp::Proto;
 
 /// `DEBUG subcommand [argument ...]`
 pub(crate) fn debug(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
@@ -16,7 +16,7 @@ pub(crate) fn debug(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
     match (name.as_slice(), args.len()) {
         (b"SLEEP", 3) => sleep(cx, args),
         (b"SET-ACTIVE-EXPIRE", 3) => {
-            cx.shared.active_expire = args.int(2)? != 0;
+            cx.shared.active_expire = is_on(args.at(2));
             cx.reply.ok();
             Ok(())
         }
@@ -30,9 +30,13 @@ pub(crate) fn debug(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
         (b"DIGEST", 2) => digest(cx),
         (b"DIGEST-VALUE", _) => digest_values(cx, args),
         (b"HTSTATS", 3 | 4) => htstats(cx, args),
-        (b"STRINGMATCH-LEN", 4) => string_match(cx, args),
         (b"STRUCTSIZE", 2) => structsize(cx),
-        (b"CHANGE-REPL-ID" | b"RELOAD" | b"LOADAOF" | b"REPLICATE" | b"REPLYBUFFER", _) => {
+        (b"CLIENT-EVICTION", 2) => Err(CmdError::Text("ERR maxmemory-clients is disabled.")),
+        (
+            b"CHANGE-REPL-ID" | b"RELOAD" | b"LOADAOF" | b"REPLICATE" | b"REPLYBUFFER" | b"DICT-RESIZING",
+            _,
+        )
+        | (b"HTSTATS-KEY" | b"LEAK" | b"QUICKLIST-PACKED-THRESHOLD" | b"RESTART" | b"MALLCTL", 2..) => {
             Err(cx.fail_bytes(&[b"ERR DEBUG ", &name, b": not supported by this version of Vireo"]))
         }
         (b"SEGFAULT", 2) => request(cx, HostRequest::Crash(CrashKind::Segfault)),
@@ -53,17 +57,22 @@ fn request(cx: &mut Ctx<'_>, request: HostRequest) -> CmdResult {
     Ok(())
 }
 
+/// A switch, read as the reference does: the number at the start of the text is not 0.
+fn is_on(text: &[u8]) -> bool {
+    let digits = text.strip_prefix(b"-").unwrap_or(text);
+    digits.iter().take_while(|byte| byte.is_ascii_digit()).any(|byte| *byte != b'0')
+}
+
 fn host_switch(cx: &mut Ctx<'_>, args: &Args<'_>, switch: DebugSwitch) -> CmdResult {
-    let on = args.int(2)? != 0;
-    cx.host.debug_switch(switch, on);
+    cx.host.debug_switch(switch, is_on(args.at(2)));
     cx.reply.ok();
     Ok(())
 }
 
+/// What is not a number of seconds does not sleep, as in the reference.
 fn sleep(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
-    let seconds =
-        num::parse_f64(args.at(2)).filter(|s| (0.0..86_400.0).contains(s)).ok_or(CmdError::NOT_FLOAT)?;
-    let duration = core::time::Duration::from_secs_f64(seconds);
+    let seconds = num::parse_f64(args.at(2)).unwrap_or(0.0);
+    let duration = core::time::Duration::try_from_secs_f64(seconds).unwrap_or_default();
     cx.host.sleep_us(u64::try_from(duration.as_micros()).unwrap_or(u64::MAX));
     cx.reply.ok();
     Ok(())
@@ -128,6 +137,11 @@ fn protocol(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
             reply.bulk(b"Some real reply following the attribute");
         }
         b"push" => {
+            if reply.proto() != Proto::Resp3 {
+                return Err(CmdError::Text("ERR RESP2 is not supported by this command"));
+            }
+            // A push never comes before the reply of the command that causes it.
+            reply.bulk(b"Some real reply following the push reply");
             reply.push(2);
             reply.bulk(b"server-cpu-usage");
             reply.integer(42);
@@ -139,7 +153,7 @@ fn protocol(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
         _ => {
             return Err(CmdError::Text(
                 "ERR Wrong protocol type name. Please use one of the following: \
-                 string|integer|double|null|array|set|map|attrib|push|verbatim|true|false",
+                 string|integer|double|bignum|null|array|set|map|attrib|push|verbatim|true|false",
             ));
         }
     }
@@ -220,7 +234,7 @@ fn digest_values(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
 }
 
 fn htstats(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
-    let db = args.int(2).ok().and_then(|db| usize::try_from(db).ok());
+    let db = usize::try_from(args.int(2)?).ok();
     let keyspace = cx.keys.keyspace();
     let db = db.filter(|&db| db < keyspace.databases()).ok_or(CmdError::Text("ERR Out of range database"))?;
     let mut lens: Vec<usize> = Vec::new();
@@ -243,22 +257,14 @@ fn htstats(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
     Ok(())
 }
 
-fn string_match(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
-    let len =
-        usize::try_from(args.int(2)?).ok().filter(|len| *len <= 64 << 20).ok_or(CmdError::OUT_OF_RANGE)?;
-    let text = alloc::vec![b'a'; len];
-    cx.reply.integer(i64::from(glob_match(args.at(3), &text, Case::Sensitive)));
-    Ok(())
-}
-
 fn structsize(cx: &mut Ctx<'_>) -> CmdResult {
     let line = format!("bits:{} bucket:64 session:{}", usize::BITS, size_of::<crate::engine::Session>());
-    cx.reply.status(line.as_bytes());
+    cx.reply.bulk(line.as_bytes());
     Ok(())
 }
 
 fn help(cx: &mut Ctx<'_>) -> CmdResult {
-    const LINES: [&str; 34] = [
+    const LINES: [&str; 32] = [
         "DEBUG <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
         "CLIENT-ENFORCE-REPLY-LIST <0|1>",
         "    Counts every reply as if it were queued.",
@@ -288,8 +294,6 @@ fn help(cx: &mut Ctx<'_>) -> CmdResult {
         "    Turns the removal of expired keys that nobody asks for off or on.",
         "SLEEP <seconds>",
         "    Blocks the server.",
-        "STRINGMATCH-LEN <len> <pattern>",
-        "    Matches a pattern against so many letters.",
         "STRUCTSIZE",
         "    Prints sizes of structures.",
         "HELP",

@@ -178,9 +178,7 @@ impl ProtocolError {
         match self {
             //= valkey 9.1: the offending byte is printed as a C string would be, a NUL ends the line's text
             Self::ExpectedDollar(byte) => {
-                let shown: &[u8] = &[byte, b'\''];
-                let shown = if byte == 0 { &[] } else { shown };
-                reply.error_parts(&[b"ERR Protocol error: ", self.text().as_bytes(), shown]);
+                reply.error_parts(&[b"ERR Protocol error: ", self.text().as_bytes(), &[byte, b'\'']]);
             }
             _ => reply.error_parts(&[b"ERR Protocol error: ", self.text().as_bytes()]),
         }
@@ -419,7 +417,7 @@ mod tests {
             (b"*\r\n", "invalid multibulk length"),
             (b"*1\r+", "invalid CRLF in request"),
             (b"*1\r\n:1\r\n", "expected '$', got ':'"),
-            (b"*1\r\n\x00\r\n", "expected '$', got '"),
+            (b"*1\r\n\x00\r\n", "expected '$', got '\0'"),
             (b"*1\r\n:1\rx", "expected '$', got ':'"),
             (b"*1\r\n$-1\r\n", "invalid bulk length"),
             (b"*1\r\n$600000000\r\n", "invalid bulk length"),
