@@ -103,10 +103,11 @@ pub(crate) struct Loaded {
 pub(crate) fn load(run: &RunArgs) -> Result<Loaded, LoadError> {
     let mut loaded = Loaded::default();
     if let Some(file) = &run.file {
-        let path = Path::new(OsStr::from_bytes(file));
         // Kept absolute: the working folder may change before it is written anew.
-        loaded.path = std::path::absolute(path).ok();
-        loaded.take_all(Source::file(path, 0)?)?;
+        let path = Path::new(OsStr::from_bytes(file));
+        let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+        loaded.take_all(Source::file(&path, 0)?)?;
+        loaded.path = Some(path);
     }
     if run.stdin {
         let mut text = Vec::new();
