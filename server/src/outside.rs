@@ -211,7 +211,12 @@ impl<P: Platform> Outside<P> {
     ) -> Result<usize, Gone> {
         let outcome = match target {
             Target::Shared(buf) => P::Net::read(&connection.socket, buf),
-            Target::Own => P::Net::read(&connection.socket, connection.read.room(1)),
+            Target::Own { held_max } => {
+                let most = held_max.saturating_sub(connection.read.len()).max(1);
+                let room = connection.read.room(1);
+                let len = room.len().min(most);
+                P::Net::read(&connection.socket, &mut room[..len])
+            }
         };
         match outcome {
             Ok(0) => Err(Gone),

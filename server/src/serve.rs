@@ -141,7 +141,10 @@ impl<P: Platform> Server<P> {
 
     /// Reads into the client's own buffer, where part of a request waits.
     fn read_own(&mut self, connection: &mut Connection<Socket<P>>) -> Result<(), Gone> {
-        let count = self.outside.read(connection, Target::Own)?;
+        // One byte more than the limit shows that it is passed, before such a request can become whole.
+        let limit = self.engine.shared.config.settings().client_query_buffer_limit;
+        let held_max = usize::try_from(limit).unwrap_or(usize::MAX).saturating_add(1);
+        let count = self.outside.read(connection, Target::Own { held_max })?;
         connection.read.fill(count);
         if connection.paused {
             self.outside.limit_paused_input(connection, PAUSED_READ_MAX);
@@ -321,6 +324,6 @@ pub(crate) struct Gone;
 pub(crate) enum Target<'a> {
     /// Into the buffer all clients share.
     Shared(&'a mut [u8]),
-    /// Into the client's own.
-    Own,
+    /// Into the client's own, as long as that holds no more than this.
+    Own { held_max: usize },
 }

@@ -102,6 +102,97 @@ fn a_query_buffer_has_its_limit() {
 }
 
 #[test]
+fn a_request_above_the_query_buffer_limit_never_runs() {
+    let server = TestServer::start(&["--client-query-buffer-limit", "1mb"]);
+    let value = vec![b'x'; 2 << 20];
+    for _ in 0..20 {
+        let mut raw = server.raw();
+        let request = [b"*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$2097152\r\n", value.as_slice(), b"\r\n"].concat();
+        // The server may close before all is written.
+        let _ = raw.stream.write_all(&request);
+        assert_eq!(raw.until_closed(), b"");
+    }
+    // A pipeline of small requests may be larger than the limit.
+    let mut raw = server.raw();
+    let count = 200_000;
+    let mut writer = raw.stream.try_clone().unwrap();
+    let sender =
+        std::thread::spawn(move || writer.write_all(&b"*1\r\n$4\r\nPING\r\n".repeat(count)).unwrap());
+    raw.expect(&b"+PONG\r\n".repeat(count));
+    sender.join().unwrap();
+    raw.ask(b"EXISTS k\r\n", b":0\r\n");
+}
+
+//= security CVE-2025-48367: an accept that fails does not starve those who are connected
+#[test]
+fn connections_beyond_the_descriptor_limit_starve_nobody() {
+    let server = TestServer::start(&[]);
+    let mut first = server.raw();
+    first.ask(b"PING\r\n", b"+PONG\r\n");
+    server.limit_descriptors(64);
+    let held: Vec<TcpStream> =
+        (0..200).filter_map(|_| TcpStream::connect(("127.0.0.1", server.port())).ok()).collect();
+    for _ in 0..100 {
+        first.ask(b"PING\r\n", b"+PONG\r\n");
+    }
+    drop(held);
+    server.raw().ask(b"PING\r\n", b"+PONG\r\n");
+}
+
+//= security vk#4302: requests with missing arguments in a pipeline, whose keys are fetched ahead
+//= security redis#14847: a count of keys that the request does not have
+#[test]
+fn wrong_arity_in_a_pipeline() {
+    let server = TestServer::start(&[]);
+    let mut raw = server.raw();
+    let pipeline = b"*1\r\n$3\r\nGET\r\n*2\r\n$3\r\nSET\r\n$1\r\na\r\n*1\r\n$6\r\nMSETEX\r\n*2\r\n$3\r\nGET\r\n$0\r\n\r\n";
+    raw.send(&pipeline.repeat(40));
+    for _ in 0..40 {
+        raw.expect(b"-ERR wrong number of arguments for 'get' command\r\n");
+        raw.expect(b"-ERR wrong number of arguments for 'set' command\r\n");
+        raw.expect(b"-ERR wrong number of arguments for 'msetex' command\r\n");
+        raw.expect(b"$-1\r\n");
+    }
+    for count in ["9", "2147483647", "9223372036854775807", "-1", "x"] {
+        raw.ask(
+            format!("COMMAND GETKEYS MSETEX {count} a b\r\n").as_bytes(),
+            b"-ERR Invalid arguments specified for command\r\n",
+        );
+    }
+}
+
+//= security vk#2872: only CRLF ends a line
+#[test]
+fn a_bare_line_feed_ends_no_header() {
+    let server = TestServer::start(&[]);
+    for request in [&b"*1\n$4\nPING\n"[..], b"*1\r\n$4\nPING\r\n", b"*1\r\n$4\r\nPINGxx"] {
+        let mut raw = server.raw();
+        raw.send(request);
+        raw.stream.shutdown(Shutdown::Write).unwrap();
+        let got = raw.until_closed();
+        assert!(!got.starts_with(b"+PONG"), "{}", String::from_utf8_lossy(&got));
+    }
+}
+
+//= security vk#3847: a line end in a value puts no directive into the configuration file
+#[test]
+fn values_with_line_ends_stay_one_line() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("vireo.conf");
+    std::fs::write(&path, "# kept\n").unwrap();
+    let server = TestServer::start_with_file(path.to_str().unwrap());
+    let mut raw = server.raw();
+    raw.ask(
+        b"*4\r\n$6\r\nCONFIG\r\n$3\r\nSET\r\n$11\r\nrequirepass\r\n$17\r\na\nmaxclients 1\r\nb\r\n",
+        b"+OK\r\n",
+    );
+    raw.ask(b"CONFIG REWRITE\r\n", b"+OK\r\n");
+    let text = std::fs::read_to_string(&path).unwrap();
+    assert!(!text.lines().any(|line| line.starts_with("maxclients 1")), "{text}");
+    assert!(text.contains(r#"requirepass "a\nmaxclients 1\r\nb""#), "{text}");
+}
+
+#[test]
 fn output_limits_end_a_client_that_does_not_read() {
     let server = TestServer::start(&["--client-output-buffer-limit", "normal 10mb 0 0"]);
     let mut raw = server.raw();

@@ -20,7 +20,12 @@ pub(crate) struct TestServer {
 }
 
 impl TestServer {
-    /// Starts a server with further options, in the order given.
+    /// Starts a server with a configuration file, which must not name a port.
+    pub(crate) fn start_with_file(path: &str) -> Self {
+        Self::start(&[path])
+    }
+
+    /// Starts a server with further options, in the order given; a configuration file comes first.
     pub(crate) fn start(options: &[&str]) -> Self {
         // The system names a free port; should somebody else take it in between, another is tried.
         for _ in 0..20 {
@@ -35,7 +40,12 @@ impl TestServer {
         let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let folder = tempfile::tempdir().unwrap();
         let log = std::fs::File::create(folder.path().join("log")).unwrap();
+        let (file, options) = match options {
+            [file, rest @ ..] if !file.starts_with("--") => (Some(file), rest),
+            all => (None, all),
+        };
         let mut child = Command::new(env!("CARGO_BIN_EXE_vireo-server"))
+            .args(file)
             .args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--enable-debug-command", "yes"])
             .args(options)
             .current_dir(folder.path())
@@ -66,6 +76,13 @@ impl TestServer {
     /// Its process number.
     pub(crate) fn pid(&self) -> u32 {
         self.child.id()
+    }
+
+    /// Lowers how many descriptors the server may open.
+    pub(crate) fn limit_descriptors(&self, count: u64) {
+        let pid = rustix::process::Pid::from_raw(i32::try_from(self.child.id()).unwrap());
+        let limit = rustix::process::Rlimit { current: Some(count), maximum: Some(count) };
+        rustix::process::prlimit(pid, rustix::process::Resource::Nofile, limit).unwrap();
     }
 
     /// A connection of the client library's.
