@@ -118,12 +118,18 @@ impl<P: Platform> Outside<P> {
     }
 
     /// Counts a turn of the loop for INFO.
-    pub(crate) fn count_turn(&mut self, began_us: u64, did_something: bool) {
-        self.totals.loop_cycles += 1;
-        if did_something {
-            let now_us = self.clock.monotonic_ns() / 1000;
-            self.totals.loop_duration_us += now_us.saturating_sub(began_us);
-        }
+    pub(crate) fn count_turn(&mut self, began_us: u64, commands: u64) {
+        let duration_us = (self.clock.monotonic_ns() / 1000).saturating_sub(began_us);
+        self.totals.loop_duration_us += duration_us;
+        self.totals.loop_duration_max_us = self.totals.loop_duration_max_us.max(duration_us);
+        self.totals.loop_commands_max = self.totals.loop_commands_max.max(commands);
+    }
+
+    /// Counts a run of the periodic work for INFO.
+    pub(crate) fn count_cron(&mut self, began_us: u64) {
+        let ended_us = self.clock.monotonic_ns() / 1000;
+        // Shorter runs than a microsecond add up, too.
+        self.totals.cron_us += ended_us.saturating_sub(began_us).max(1);
     }
 
     /// Stops when a signal asks for it.

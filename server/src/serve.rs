@@ -79,7 +79,12 @@ impl<P: Platform> Server<P> {
 
     /// One turn over the events that have come.
     fn turn(&mut self, events: &[Event]) {
+        self.outside.totals.loop_cycles += 1;
+        if events.is_empty() {
+            return;
+        }
         let began_us = self.outside.refresh_clock();
+        let commands_before = self.engine.shared.stats.commands_processed;
         for event in events {
             if let Some(listener) = Listeners::<P>::resolve(event.token) {
                 self.outside.accept_from(listener, &mut self.engine);
@@ -92,7 +97,8 @@ impl<P: Platform> Server<P> {
                 }
             }
         }
-        self.outside.count_turn(began_us, !events.is_empty());
+        let commands = self.engine.shared.stats.commands_processed.saturating_sub(commands_before);
+        self.outside.count_turn(began_us, commands);
     }
 
     /// What is done at the end of each turn, before waiting: everything that others' commands caused, what
@@ -102,7 +108,9 @@ impl<P: Platform> Server<P> {
         self.outside.take_signals();
         self.outside.expire_due(&mut self.engine);
         if self.outside.cron_is_due() {
+            let began_us = self.outside.now.mono_us;
             self.outside.cron(&mut self.engine);
+            self.outside.count_cron(began_us);
         }
         if self.outside.pause_ended(&mut self.engine) {
             self.resume_paused();

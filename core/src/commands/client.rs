@@ -163,8 +163,8 @@ pub(crate) fn client_unblock(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
 }
 
 /// CLIENT INFO
-pub(crate) fn client_info(cx: &mut Ctx<'_>, _args: &Args<'_>) -> CmdResult {
-    let io = cx.host.io_use(cx.session.slot);
+pub(crate) fn client_info(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
+    let io = io_use_of(cx, args, cx.session.slot);
     let line = client_line(cx.session, &io, cx.now.unix_ms()) + "\n";
     cx.reply.verbatim(b"txt", line.as_bytes());
     Ok(())
@@ -178,7 +178,7 @@ pub(crate) fn client_list(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
     let filter = Filter::parse(cx, args, 2)?;
     let mut text = String::new();
     for slot in matching(cx, &filter) {
-        let io = cx.host.io_use(slot);
+        let io = io_use_of(cx, args, slot);
         if let Some(session) = session_at(cx, slot) {
             text.push_str(&client_line(session, &io, cx.now.unix_ms()));
             text.push('\n');
@@ -211,6 +211,15 @@ pub(crate) fn client_kill(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
         cx.reply.ok();
     }
     Ok(())
+}
+
+/// What a client's I/O half holds; the running one holds the arguments of this command, too.
+fn io_use_of(cx: &mut Ctx<'_>, args: &Args<'_>, slot: ClientSlot) -> IoUse {
+    let mut io = cx.host.io_use(slot);
+    if slot == cx.session.slot {
+        io.argv_mem += args.iter_from(0).map(<[u8]>::len).sum::<usize>();
+    }
+    io
 }
 
 /// The session in a slot, the running one too.

@@ -33,13 +33,16 @@ pub(crate) fn info(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
     let everything = has("all") || has("everything");
     let default = asked.is_empty() || has("default");
     let mut text = String::with_capacity(8192);
-    for (name, shown_by_default, write) in SECTIONS {
-        if everything || (default && shown_by_default) || has(name) {
-            if !text.is_empty() {
-                text.push_str("\r\n");
-            }
-            write(&mut text, cx);
+    let shown = SECTIONS
+        .into_iter()
+        .filter(|(name, by_default, _)| everything || (default && *by_default) || has(name));
+    // This one is for those who know its name.
+    let debug = [("debug", false, sections::debug as Section)].into_iter().filter(|_| has("debug"));
+    for (_, _, write) in shown.chain(debug) {
+        if !text.is_empty() {
+            text.push_str("\r\n");
         }
+        write(&mut text, cx);
     }
     cx.reply.verbatim(b"txt", text.as_bytes());
     Ok(())

@@ -246,6 +246,18 @@ pub(super) fn cpu(text: &mut String, cx: &mut Ctx<'_>) {
     );
 }
 
+pub(super) fn debug(text: &mut String, cx: &mut Ctx<'_>) {
+    let net = cx.host.net();
+    text.push_str("# Debug\r\n");
+    lines!(text,
+        "eventloop_duration_aof_sum": 0,
+        "eventloop_duration_cron_sum": net.cron_us,
+        "eventloop_duration_max": net.loop_duration_max_us,
+        "eventloop_cmd_per_cycle_max": net.loop_commands_max,
+        "io_threaded_reads_pending": 0, "io_threaded_writes_pending": 0,
+    );
+}
+
 pub(super) fn modules(text: &mut String, _cx: &mut Ctx<'_>) {
     text.push_str("# Modules\r\n");
 }

@@ -90,15 +90,18 @@ pub(crate) fn memory_stats(cx: &mut Ctx<'_>, _args: &Args<'_>) -> CmdResult {
     let dataset = memory.used.saturating_sub(overhead);
     let net = memory.used.saturating_sub(memory.startup);
     let reply = &mut cx.reply;
-    reply.map(26 + databases.len());
+    reply.map(33 + databases.len());
     let numbers = [
         ("peak.allocated", memory.peak),
         ("total.allocated", memory.used),
         ("startup.allocated", memory.startup),
         ("replication.backlog", 0),
+        ("replicas.repl.buffer", 0),
         ("clients.slaves", 0),
         ("clients.normal", 0),
         ("cluster.links", 0),
+        ("cluster.slot_import", 0),
+        ("cluster.slot_export", 0),
         ("aof.buffer", 0),
         ("lua.caches", 0),
         ("functions.caches", 0),
@@ -115,8 +118,13 @@ pub(crate) fn memory_stats(cx: &mut Ctx<'_>, _args: &Args<'_>) -> CmdResult {
         reply.bulk(b"overhead.hashtable.expires");
         reply.unsigned(*expiry);
     }
+    let buckets: u64 = databases.iter().map(|(_, table, ..)| table).sum();
     let numbers = [
+        ("overhead.db.hashtable.lut", buckets),
+        // A table grows and shrinks by single buckets: there is never a second one beside it.
+        ("overhead.db.hashtable.rehashing", 0),
         ("overhead.total", overhead),
+        ("db.dict.rehashing.count", 0),
         ("keys.count", keys),
         ("keys.bytes-per-key", net.checked_div(keys).unwrap_or(0)),
         ("dataset.bytes", dataset),
@@ -156,13 +164,13 @@ fn allocator_figures(reply: &mut Reply<'_>, memory: &MemoryUse, dataset: u64, ne
     ] {
         reply.bulk(format!("{name}.ratio").as_bytes());
         reply.double(ratio(over, under));
-        if name != "rss-overhead" {
-            reply.bulk(format!("{name}.bytes").as_bytes());
-            reply.unsigned(over.saturating_sub(under));
-        }
+        reply.bulk(format!("{name}.bytes").as_bytes());
+        reply.integer(over.cast_signed() - under.cast_signed());
     }
     reply.bulk(b"fragmentation");
     reply.double(ratio(memory.rss, memory.used));
+    reply.bulk(b"fragmentation.bytes");
+    reply.integer(memory.rss.cast_signed() - memory.used.cast_signed());
 }
 
 /// One number by another; 0 when that is 0.

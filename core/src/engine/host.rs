@@ -145,8 +145,12 @@ pub struct NetTotals {
     pub loop_cycles: u64,
     /// Time spent in turns that did something, µs.
     pub loop_duration_us: u64,
-    /// Of that, in commands, µs.
-    pub loop_duration_cmd_us: u64,
+    /// The longest of those turns, µs.
+    pub loop_duration_max_us: u64,
+    /// Most commands executed in a turn.
+    pub loop_commands_max: u64,
+    /// Time spent in periodic work, µs.
+    pub cron_us: u64,
     /// Largest query buffer of a client lately.
     pub query_buffer_max: u64,
     /// Largest reply buffer of a client lately.
