@@ -32,7 +32,7 @@ pub(crate) fn command_info(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
     for name in args.iter_from(2) {
         match lookup_full(name) {
             Some(command) => info(&mut cx.reply, command),
-            None => cx.reply.null_array(),
+            None => cx.reply.null(),
         }
     }
     Ok(())

@@ -23,7 +23,21 @@ pub fn find_keys(command: &Command, args: &Args<'_>, from: usize) -> Option<Vec<
     for spec in command.key_specs {
         find_by_spec(spec, args, from, &mut found)?;
     }
+    for key in found.iter_mut().filter(|key| key.flags.contains(KeyFlags::VARIABLE_FLAGS)) {
+        key.flags = flags_by_arguments(command, key.flags, args, from);
+    }
     Some(found)
+}
+
+/// What becomes of a key where that depends on the other arguments.
+fn flags_by_arguments(command: &Command, flags: KeyFlags, args: &Args<'_>, from: usize) -> KeyFlags {
+    match command.name {
+        "set" if (3..args.len().saturating_sub(from)).any(|index| args.is(from + index, "GET")) => {
+            KeyFlags::RW | KeyFlags::ACCESS | KeyFlags::UPDATE
+        }
+        "set" => KeyFlags::OW | KeyFlags::UPDATE,
+        _ => flags,
+    }
 }
 
 fn find_by_spec(spec: &KeySpec, args: &Args<'_>, from: usize, found: &mut Vec<FoundKey>) -> Option<()> {

@@ -126,6 +126,20 @@ impl Raw {
         assert_eq!(String::from_utf8_lossy(&got), String::from_utf8_lossy(expected));
     }
 
+    /// Reads so many bytes, or as many as come within a second.
+    pub(crate) fn take(&mut self, len: usize) -> Vec<u8> {
+        self.stream.set_read_timeout(Some(Duration::from_secs(1))).unwrap();
+        let mut got = Vec::new();
+        while got.len() < len {
+            let mut piece = vec![0; len - got.len()];
+            match self.stream.read(&mut piece) {
+                Ok(count) if count > 0 => got.extend_from_slice(&piece[..count]),
+                _ => break,
+            }
+        }
+        got
+    }
+
     /// Sends a request and compares the reply.
     pub(crate) fn ask(&mut self, request: &[u8], reply: &[u8]) {
         self.send(request);
