@@ -9,8 +9,8 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use rustix::fs::{FileType, Mode};
 use rustix::io::Errno;
 use rustix::net::{
-    AddressFamily, SendFlags, SocketAddrAny, SocketAddrUnix, SocketFlags, SocketType, acceptfrom_with, bind,
-    getsockname, listen, send, socket_with, sockopt,
+    AddressFamily, RecvFlags, SendFlags, SocketAddrAny, SocketAddrUnix, SocketFlags, SocketType,
+    acceptfrom_with, bind, getsockname, listen, recv, send, socket_with, sockopt,
 };
 use vireo_core::platform::{Addr, IoError, ListenOptions, Net};
 
@@ -92,7 +92,8 @@ impl Net for LinuxNet {
 
     #[inline]
     fn read(socket: &OwnedFd, into: &mut [u8]) -> Result<usize, IoError> {
-        rustix::io::read(socket, into).map_err(io_error)
+        // Straight to the socket: a read goes through the file layer first.
+        recv(socket, into, RecvFlags::empty()).map(|(_, len)| len).map_err(io_error)
     }
 
     #[inline]

@@ -67,10 +67,8 @@ impl Ahead {
         self.clear();
         self.db = db;
         let mut at = 0;
-        for request in &mut self.requests {
-            if buf.get(at) != Some(&b'*') {
-                break;
-            }
+        while self.len < REQUESTS_MAX && buf.get(at) == Some(&b'*') {
+            let request = &mut self.requests[self.len];
             match Decoder::default().decode(&mut buf[at..], limits, &mut request.args) {
                 Ok(Decoded::Request { consumed }) => request.consumed = consumed,
                 _ => break,
@@ -80,11 +78,15 @@ impl Ahead {
             request.hash = first.map(|key| keyspace.hash(key));
             at += request.consumed;
             self.len += 1;
+            // Decoding goes on while the first buckets come.
+            if self.len <= STEPS[0].1 {
+                self.fetch(self.len - 1, Prefetch::First, keyspace);
+            }
         }
         // A single request is executed at once: nothing overlaps.
         if self.len > 1 {
-            for (step, distance) in STEPS {
-                (0..distance).for_each(|index| self.fetch(index, step, keyspace));
+            for (step, distance) in &STEPS[1..] {
+                (0..*distance).for_each(|index| self.fetch(index, *step, keyspace));
             }
         }
     }
