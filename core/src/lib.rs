@@ -1,13 +1,13 @@
 //! The deterministic core of Vireo: wire protocol, keyspace, commands and engine.
 //!
 //! Nothing here knows a socket, a thread, a file, a clock or the environment: time, randomness and what
-//! the outside answers are arguments. Without the `alloc` feature the crate is the codec and the number
-//! formats alone.
+//! the outside answers are arguments. Without the `alloc` feature the crate is the codec, the queues and the
+//! number formats alone.
 #![no_std]
 
 #[cfg(feature = "alloc")]
 extern crate alloc;
-#[cfg(test)]
+#[cfg(any(test, loom))]
 extern crate std;
 
 #[cfg(feature = "alloc")]
@@ -20,5 +20,7 @@ pub mod glob;
 #[cfg(feature = "alloc")]
 pub mod keyspace;
 pub mod num;
+pub mod offload;
 pub mod platform;
+pub mod queue;
 pub mod resp;

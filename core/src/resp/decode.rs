@@ -176,7 +176,7 @@ impl ProtocolError {
     /// Writes the error reply.
     pub fn write<S: Sink>(self, reply: &mut Reply<'_, S>) {
         match self {
-            //= valkey 9.1: the offending byte is printed as a C string would be, a NUL ends the line's text
+            //= valkey 9.1: the offending byte is shown as it is, a line end as a blank
             Self::ExpectedDollar(byte) => {
                 reply.error_parts(&[b"ERR Protocol error: ", self.text().as_bytes(), &[byte, b'\'']]);
             }
