@@ -1,17 +1,18 @@
-//! Readiness by kqueue, level triggered; wakes through a pipe, which every system with kqueue has.
+//! Readiness by kqueue; wakes through a pipe, which every system with kqueue has.
 //!
 //! kqueue reports reading and writing apart; the events of one wait are merged by token, as the contract says.
 #![expect(unsafe_code, reason = "kevent takes raw descriptors")]
 
 use alloc::sync::Arc;
 use core::ffi::c_void;
+use core::mem::MaybeUninit;
 use core::ptr;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 
 use rustix::event::Timespec;
 use rustix::event::kqueue::{Event as Kevent, EventFilter, EventFlags, kevent_timespec, kqueue};
 use rustix::io::Errno;
-use vireo_core::platform::{Event, Interest, IoError, Poller, Wake};
+use vireo_core::platform::{Event, IoError, Poller, Wake};
 
 use crate::error::io_error;
 use crate::net::prepare;
@@ -29,8 +30,6 @@ pub struct BsdPoller {
     queue: OwnedFd,
     wake_read: OwnedFd,
     wake_write: Arc<OwnedFd>,
-    events: Vec<Kevent>,
-    merged: Vec<Event>,
 }
 
 /// Ends a wait by writing to the pipe.
@@ -55,15 +54,14 @@ fn udata(token: u64) -> *mut c_void {
 }
 
 impl BsdPoller {
-    /// Adds or removes one filter of a socket.
-    fn change(&self, filter: EventFilter, token: u64, on: bool) -> Result<(), IoError> {
-        let flags = if on { EventFlags::ADD } else { EventFlags::DELETE };
+    /// Changes one filter of a socket.
+    fn change(&self, filter: EventFilter, token: u64, flags: EventFlags) -> Result<(), IoError> {
         let change = [Kevent::new(filter, flags, udata(token))];
         let mut none: [Kevent; 0] = [];
         // SAFETY: the descriptor in the filter is open: the caller borrows its socket.
         match unsafe { kevent_timespec(&self.queue, &change, &mut none, None) } {
             Ok(_) => Ok(()),
-            Err(Errno::NOENT) if !on => Ok(()),
+            Err(Errno::NOENT) if flags.contains(EventFlags::DELETE) => Ok(()),
             Err(errno) => Err(io_error(errno)),
         }
     }
@@ -79,53 +77,55 @@ impl Poller for BsdPoller {
         prepare(&wake_read).map_err(io_error)?;
         prepare(&wake_write).map_err(io_error)?;
         let wake_write = Arc::new(wake_write);
-        let poller =
-            Self { queue, wake_read, wake_write, events: Vec::with_capacity(EVENTS_MAX), merged: Vec::new() };
-        poller.change(EventFilter::Read(poller.wake_read.as_raw_fd()), WAKE_TOKEN, true)?;
+        let poller = Self { queue, wake_read, wake_write };
+        poller.change(EventFilter::Read(poller.wake_read.as_raw_fd()), WAKE_TOKEN, EventFlags::ADD)?;
         Ok(poller)
     }
 
-    fn register(&self, socket: &OwnedFd, token: u64, interest: Interest) -> Result<(), IoError> {
-        self.modify(socket, token, interest)
+    fn register(&self, socket: &OwnedFd, token: u64) -> Result<(), IoError> {
+        let flags = EventFlags::ADD | EventFlags::CLEAR;
+        self.change(EventFilter::Read(socket.as_raw_fd()), token, flags)?;
+        self.change(EventFilter::Write(socket.as_raw_fd()), token, flags)
     }
 
-    fn modify(&self, socket: &OwnedFd, token: u64, interest: Interest) -> Result<(), IoError> {
-        self.change(EventFilter::Read(socket.as_raw_fd()), token, interest.read)?;
-        self.change(EventFilter::Write(socket.as_raw_fd()), token, interest.write)
+    fn register_listener(&self, socket: &OwnedFd, token: u64) -> Result<(), IoError> {
+        self.change(EventFilter::Read(socket.as_raw_fd()), token, EventFlags::ADD)
     }
 
     fn deregister(&self, socket: &OwnedFd) -> Result<(), IoError> {
-        self.modify(socket, 0, Interest { read: false, write: false })
+        self.change(EventFilter::Read(socket.as_raw_fd()), 0, EventFlags::DELETE)?;
+        self.change(EventFilter::Write(socket.as_raw_fd()), 0, EventFlags::DELETE)
     }
 
-    fn wait(&mut self, timeout_ns: Option<u64>, each: &mut dyn FnMut(Event)) -> Result<(), IoError> {
-        self.events.clear();
-        self.merged.clear();
+    fn wait(&self, timeout_ns: Option<u64>, each: &mut dyn FnMut(Event)) -> Result<(), IoError> {
+        let mut space = [const { MaybeUninit::<Kevent>::uninit() }; EVENTS_MAX];
         let timeout = timeout_ns.map(|ns| Timespec {
             tv_sec: i64::try_from(ns / 1_000_000_000).unwrap_or(i64::MAX),
             tv_nsec: i64::try_from(ns % 1_000_000_000).unwrap_or(0),
         });
-        let spare = rustix::buffer::spare_capacity(&mut self.events);
         // SAFETY: there are no changes, so no descriptor is named.
-        match unsafe { kevent_timespec(self.queue.as_fd(), &[], spare, timeout.as_ref()) } {
-            Ok(_) | Err(Errno::INTR) => {}
+        let waited = unsafe { kevent_timespec(self.queue.as_fd(), &[], &mut space[..], timeout.as_ref()) };
+        let events: &[Kevent] = match waited {
+            Ok((events, _)) => events,
+            Err(Errno::INTR) => &[],
             Err(errno) => return Err(io_error(errno)),
-        }
-        for event in &self.events {
+        };
+        let mut merged = Vec::with_capacity(events.len());
+        for event in events {
             let token = event.udata().addr() as u64;
             if token == WAKE_TOKEN {
                 let _ = rustix::io::read(&self.wake_read, &mut [0u8; 64]);
                 continue;
             }
-            self.merged.push(Event {
+            merged.push(Event {
                 token,
                 readable: matches!(event.filter(), EventFilter::Read(_)),
                 writable: matches!(event.filter(), EventFilter::Write(_)),
                 closed: event.flags().contains(EventFlags::EOF),
             });
         }
-        self.merged.sort_unstable_by_key(|event| event.token);
-        for same in self.merged.chunk_by(|a, b| a.token == b.token) {
+        merged.sort_unstable_by_key(|event| event.token);
+        for same in merged.chunk_by(|a, b| a.token == b.token) {
             each(Event {
                 token: same[0].token,
                 readable: same.iter().any(|event| event.readable),

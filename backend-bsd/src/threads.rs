@@ -35,6 +35,10 @@ impl Threads for BsdThreads {
         std::thread::park();
     }
 
+    fn yield_now() {
+        std::thread::yield_now();
+    }
+
     fn set_affinity(_list: &str) -> bool {
         // No call that all of these systems share.
         false

@@ -1,12 +1,13 @@
-//! Readiness by epoll, level triggered; wakes by an eventfd.
+//! Readiness by epoll; wakes by an eventfd.
 
 use alloc::sync::Arc;
+use core::mem::MaybeUninit;
 use std::os::fd::{AsFd, OwnedFd};
 
 use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
 use rustix::event::{EventfdFlags, Timespec, eventfd};
 use rustix::io::Errno;
-use vireo_core::platform::{Event, Interest, IoError, Poller, Wake};
+use vireo_core::platform::{Event, IoError, Poller, Wake};
 
 use crate::error::io_error;
 
@@ -19,7 +20,6 @@ const WAKE_TOKEN: u64 = u64::MAX;
 pub struct LinuxPoller {
     epoll: OwnedFd,
     wake: Arc<OwnedFd>,
-    events: Vec<epoll::Event>,
 }
 
 /// Ends a wait by writing to the eventfd.
@@ -31,13 +31,6 @@ impl Wake for LinuxWaker {
         // A full counter means that a wake is pending already.
         let _ = rustix::io::write(&*self.0, &1u64.to_ne_bytes());
     }
-}
-
-fn flags(interest: Interest) -> EventFlags {
-    let mut flags = EventFlags::empty();
-    flags.set(EventFlags::IN | EventFlags::RDHUP, interest.read);
-    flags.set(EventFlags::OUT, interest.write);
-    flags
 }
 
 impl core::fmt::Debug for LinuxPoller {
@@ -53,34 +46,37 @@ impl Poller for LinuxPoller {
     fn new() -> Result<Self, IoError> {
         let epoll = epoll::create(CreateFlags::CLOEXEC).map_err(io_error)?;
         let wake = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK).map_err(io_error)?;
-        epoll::add(&epoll, &wake, EventData::new_u64(WAKE_TOKEN), EventFlags::IN).map_err(io_error)?;
-        Ok(Self { epoll, wake: Arc::new(wake), events: Vec::with_capacity(EVENTS_MAX) })
+        // Edge triggered: each wake is told once, and the counter need not be read.
+        let flags = EventFlags::IN | EventFlags::ET;
+        epoll::add(&epoll, &wake, EventData::new_u64(WAKE_TOKEN), flags).map_err(io_error)?;
+        Ok(Self { epoll, wake: Arc::new(wake) })
     }
 
-    fn register(&self, socket: &OwnedFd, token: u64, interest: Interest) -> Result<(), IoError> {
-        epoll::add(&self.epoll, socket, EventData::new_u64(token), flags(interest)).map_err(io_error)
+    fn register(&self, socket: &OwnedFd, token: u64) -> Result<(), IoError> {
+        let flags = EventFlags::IN | EventFlags::OUT | EventFlags::RDHUP | EventFlags::ET;
+        epoll::add(&self.epoll, socket, EventData::new_u64(token), flags).map_err(io_error)
     }
 
-    fn modify(&self, socket: &OwnedFd, token: u64, interest: Interest) -> Result<(), IoError> {
-        epoll::modify(&self.epoll, socket, EventData::new_u64(token), flags(interest)).map_err(io_error)
+    fn register_listener(&self, socket: &OwnedFd, token: u64) -> Result<(), IoError> {
+        epoll::add(&self.epoll, socket, EventData::new_u64(token), EventFlags::IN).map_err(io_error)
     }
 
     fn deregister(&self, socket: &OwnedFd) -> Result<(), IoError> {
         epoll::delete(&self.epoll, socket).map_err(io_error)
     }
 
-    fn wait(&mut self, timeout_ns: Option<u64>, each: &mut dyn FnMut(Event)) -> Result<(), IoError> {
-        self.events.clear();
+    fn wait(&self, timeout_ns: Option<u64>, each: &mut dyn FnMut(Event)) -> Result<(), IoError> {
+        let mut space = [const { MaybeUninit::<epoll::Event>::uninit() }; EVENTS_MAX];
         let timeout = timeout_ns.map(timespec);
-        let spare = rustix::buffer::spare_capacity(&mut self.events);
-        match epoll::wait(self.epoll.as_fd(), spare, timeout.as_ref()) {
-            Ok(_) | Err(Errno::INTR) => {}
+        let events: &[epoll::Event] = match epoll::wait(self.epoll.as_fd(), &mut space[..], timeout.as_ref())
+        {
+            Ok((events, _)) => events,
+            Err(Errno::INTR) => &[],
             Err(errno) => return Err(io_error(errno)),
-        }
-        for event in &self.events {
+        };
+        for event in events {
             let (token, flags) = (event.data.u64(), event.flags);
             if token == WAKE_TOKEN {
-                let _ = rustix::io::read(&*self.wake, &mut [0u8; 8]);
                 continue;
             }
             each(Event {
@@ -111,12 +107,12 @@ mod tests {
     use std::os::fd::OwnedFd;
     use std::os::unix::net::UnixStream;
 
-    use vireo_core::platform::{Clock, Event, Interest, Poller, Wake};
+    use vireo_core::platform::{Clock, Event, Poller, Wake};
 
     use super::LinuxPoller;
     use crate::LinuxClock;
 
-    fn wait(poller: &mut LinuxPoller, timeout_ns: Option<u64>) -> Vec<Event> {
+    fn wait(poller: &LinuxPoller, timeout_ns: Option<u64>) -> Vec<Event> {
         let mut events = Vec::new();
         poller.wait(timeout_ns, &mut |event| events.push(event)).unwrap();
         events
@@ -128,42 +124,62 @@ mod tests {
     }
 
     #[test]
-    fn level_triggered_and_merged() {
-        let mut poller = LinuxPoller::new().unwrap();
+    fn edge_triggered_and_merged() {
+        let poller = LinuxPoller::new().unwrap();
         let (a, b) = pair();
-        poller.register(&a, 7, Interest { read: true, write: false }).unwrap();
-        assert_eq!(wait(&mut poller, Some(0)), []);
+        poller.register(&a, 7).unwrap();
+        let event = |readable, closed| Event { token: 7, readable, writable: true, closed };
+        assert_eq!(wait(&poller, Some(0)), [event(false, false)]);
+        assert_eq!(wait(&poller, Some(0)), []);
+        // Each arrival is told once.
+        for _ in 0..2 {
+            rustix::io::write(&b, b"x").unwrap();
+            assert_eq!(wait(&poller, None), [event(true, false)]);
+            assert_eq!(wait(&poller, Some(0)), []);
+        }
+        // Room is told when a write had found none.
+        while rustix::net::send(&a, &[0; 4096], rustix::net::SendFlags::DONTWAIT).is_ok() {}
+        assert_eq!(wait(&poller, Some(0)), []);
+        let mut rest = vec![0; 1 << 20];
+        rustix::net::recv(&b, &mut rest[..], rustix::net::RecvFlags::empty()).unwrap();
+        assert!(wait(&poller, None)[0].writable);
+        drop(b);
+        assert!(wait(&poller, None)[0].closed);
+        poller.deregister(&a).unwrap();
+        assert_eq!(wait(&poller, Some(0)), []);
+    }
+
+    #[test]
+    fn listeners_are_level_triggered() {
+        let poller = LinuxPoller::new().unwrap();
+        let (a, b) = pair();
+        poller.register_listener(&a, 9).unwrap();
         rustix::io::write(&b, b"x").unwrap();
         for _ in 0..2 {
-            let expected = Event { token: 7, readable: true, writable: false, closed: false };
-            assert_eq!(wait(&mut poller, None), [expected]);
+            assert_eq!(
+                wait(&poller, None),
+                [Event { token: 9, readable: true, writable: false, closed: false }]
+            );
         }
-        poller.modify(&a, 8, Interest { read: true, write: true }).unwrap();
-        let both = Event { token: 8, readable: true, writable: true, closed: false };
-        assert_eq!(wait(&mut poller, None), [both]);
-        drop(b);
-        assert!(wait(&mut poller, None)[0].closed);
-        poller.deregister(&a).unwrap();
-        assert_eq!(wait(&mut poller, Some(0)), []);
     }
 
     #[test]
     fn a_wake_from_another_thread_ends_a_wait() {
-        let mut poller = LinuxPoller::new().unwrap();
+        let poller = LinuxPoller::new().unwrap();
         let waker = poller.waker();
         std::thread::scope(|scope| {
             scope.spawn(move || waker.wake());
-            assert_eq!(wait(&mut poller, None), []);
+            assert_eq!(wait(&poller, None), []);
         });
         // One wake ends one wait.
-        assert_eq!(wait(&mut poller, Some(1000)), []);
+        assert_eq!(wait(&poller, Some(1000)), []);
     }
 
     #[test]
     fn a_time_out_is_never_early() {
-        let (mut poller, clock) = (LinuxPoller::new().unwrap(), LinuxClock::new());
+        let (poller, clock) = (LinuxPoller::new().unwrap(), LinuxClock::new());
         let began = clock.monotonic_ns();
-        wait(&mut poller, Some(3_000_000));
+        wait(&poller, Some(3_000_000));
         assert!(clock.monotonic_ns() - began >= 3_000_000);
     }
 }

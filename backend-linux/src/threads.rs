@@ -36,6 +36,10 @@ impl Threads for LinuxThreads {
         std::thread::park();
     }
 
+    fn yield_now() {
+        std::thread::yield_now();
+    }
+
     fn set_affinity(list: &str) -> bool {
         parse(list).is_some_and(|set| sched_setaffinity(None, &set).is_ok())
     }

@@ -22,5 +22,10 @@ pub mod keyspace;
 pub mod num;
 pub mod offload;
 pub mod platform;
+#[cfg(feature = "alloc")]
+mod prefetch;
 pub mod queue;
 pub mod resp;
+
+#[cfg(feature = "alloc")]
+pub use crate::prefetch::prefetch_slice;

@@ -4,23 +4,18 @@
 //! checks it. Nothing above this line knows a file descriptor's system calls, nothing below knows a command.
 //!
 //! Contract of [`Poller`]:
-//! * Level triggered: an event comes again at each wait until its cause is gone.
+//! * Connections are edge triggered, for reading and writing at once: an event comes when bytes arrive, when room
+//!   comes back after a write found none, when the peer ends. Who was told reads until less has come than there was
+//!   room for, or, when the event said `closed`, until the end or an error; only then the next event is certain.
+//! * Listeners are level triggered: an event comes again at each wait until nobody waits to be accepted.
 //! * Readiness to read and to write of one socket arrives merged, in one [`Event`].
+//! * Any thread may register and deregister; one thread waits at a time.
 //! * A time-out is rounded up to the poller's resolution, never down; an interrupted wait returns no events.
 //! * A socket is deregistered before it is closed. Events that an earlier wait has delivered may still name
 //!   its token, so tokens must tell generations apart.
 //! * [`Poller::waker`]'s handle ends a wait from any thread; wakes before a wait end the next one.
 
 use core::fmt;
-
-/// Readiness that is watched for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Interest {
-    /// Bytes to read, or the peer's end.
-    pub read: bool,
-    /// Room to write.
-    pub write: bool,
-}
 
 /// Readiness of a registered socket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -139,7 +134,7 @@ impl fmt::Display for Addr {
 }
 
 /// Waits for readiness of many sockets.
-pub trait Poller: Sized {
+pub trait Poller: Sized + Send + Sync + 'static {
     /// What it watches.
     type Socket;
     /// Ends a wait from another thread.
@@ -150,16 +145,16 @@ pub trait Poller: Sized {
     /// # Errors
     /// The system's.
     fn new() -> Result<Self, IoError>;
-    /// Begins to watch a socket.
+    /// Begins to watch a connection, edge triggered.
     ///
     /// # Errors
     /// The system's.
-    fn register(&self, socket: &Self::Socket, token: u64, interest: Interest) -> Result<(), IoError>;
-    /// Changes what is watched for.
+    fn register(&self, socket: &Self::Socket, token: u64) -> Result<(), IoError>;
+    /// Begins to watch a listener, level triggered.
     ///
     /// # Errors
     /// The system's.
-    fn modify(&self, socket: &Self::Socket, token: u64, interest: Interest) -> Result<(), IoError>;
+    fn register_listener(&self, socket: &Self::Socket, token: u64) -> Result<(), IoError>;
     /// Ceases to watch a socket.
     ///
     /// # Errors
@@ -169,13 +164,13 @@ pub trait Poller: Sized {
     ///
     /// # Errors
     /// The system's; an interruption is not one.
-    fn wait(&mut self, timeout_ns: Option<u64>, each: &mut dyn FnMut(Event)) -> Result<(), IoError>;
+    fn wait(&self, timeout_ns: Option<u64>, each: &mut dyn FnMut(Event)) -> Result<(), IoError>;
     /// A handle that ends a wait.
     fn waker(&self) -> Self::Waker;
 }
 
 /// Ends a wait from another thread or a signal handler.
-pub trait Wake: Clone + Send + Sync {
+pub trait Wake: Clone + Send + Sync + 'static {
     /// Ends the present wait, or the next one.
     fn wake(&self);
 }
@@ -192,7 +187,7 @@ pub struct ListenOptions {
 /// Sockets: always non-blocking, closed when dropped, not inherited by other programs.
 pub trait Net {
     /// A socket, listening or connected.
-    type Socket: fmt::Debug;
+    type Socket: fmt::Debug + Send + Sync + 'static;
 
     /// Listens on an IP address.
     ///
@@ -249,7 +244,7 @@ pub trait Net {
 }
 
 /// Clocks.
-pub trait Clock {
+pub trait Clock: Send + Sync + 'static {
     /// Calibrates what needs it.
     fn new() -> Self;
     /// Monotonic time, ns; the cheapest sound source of the machine.
@@ -261,7 +256,7 @@ pub trait Clock {
 }
 
 /// A thread that was spawned.
-pub trait Thread {
+pub trait Thread: Send {
     /// Lets it return from [`Threads::park`], now or the next time.
     fn unpark(&self);
     /// Waits for its end.
@@ -279,6 +274,8 @@ pub trait Threads {
     fn spawn<F: FnOnce() + Send + 'static>(name: &str, run: F) -> Result<Self::Thread, IoError>;
     /// Sleeps until somebody unparks this thread, or spuriously.
     fn park();
+    /// Lets another thread run on this processor, if one wants to.
+    fn yield_now();
     /// Binds this thread to processors (`0-3,8`); says whether the system did.
     fn set_affinity(list: &str) -> bool;
     /// Processors this process may use.
@@ -326,7 +323,7 @@ pub trait System {
     /// Fills a buffer with unpredictable bytes.
     fn entropy(into: &mut [u8]);
     /// Catches the ending signals, ignores those that would end the process by surprise.
-    fn catch_signals<W: Wake + 'static>(waker: W);
+    fn catch_signals<W: Wake>(waker: W);
     /// The last caught signal, once.
     fn take_signal() -> Option<Signal>;
     /// Name of the poller, as INFO shows it.

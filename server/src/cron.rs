@@ -22,7 +22,11 @@ const IDLE_BUFFER_US: u64 = 2_000_000;
 impl<P: Platform> Outside<P> {
     /// How long the loop may wait: until the periodic work or the next expiry is due.
     pub(crate) fn wait_timeout_ns(&self, engine: &Engine) -> u64 {
-        if !self.flush_list.is_empty() || self.pause_changed || engine.keyspace.flushed_len() > 0 {
+        if !self.ready.is_empty()
+            || !self.flush_list.is_empty()
+            || self.pause_changed
+            || engine.keyspace.flushed_len() > 0
+        {
             return 0;
         }
         let now_us = self.clock.monotonic_ns() / 1000;
@@ -75,6 +79,7 @@ impl<P: Platform> Outside<P> {
         if self.now.mono_us.saturating_sub(engine.shared.stats.sampled_us()) >= SAMPLE_EVERY_US {
             engine.shared.stats.sample(self.now.mono_us, &self.totals);
         }
+        self.scale_threads(engine, 0);
         let slots = self.connections.slots_len();
         let share = slots / usize::try_from(hz).unwrap_or(1);
         for _ in 0..share.max(CLIENTS_PER_RUN_MIN).min(slots) {
@@ -84,16 +89,25 @@ impl<P: Platform> Outside<P> {
         }
     }
 
-    /// Looks after one client: closes it when it is idle too long, gives its unused buffers back.
+    /// Looks after one client: closes it when it is idle or over a soft limit too long, gives its unused buffers back.
     fn look_after(&mut self, slot: ClientSlot, engine: &mut Engine) {
         let timeout_s = engine.shared.config.settings().timeout_s;
         let now_us = self.now.mono_us;
-        let Some(connection) = self.connections.get_mut(slot) else { return };
+        let Some(mut connection) = self.connections.take(slot) else { return };
+        if self.over_output_limit(&mut connection, engine) {
+            self.close(connection, engine);
+            return;
+        }
         let idle_us = now_us.saturating_sub(connection.active_us);
         connection.read.shrink(idle_us > IDLE_BUFFER_US);
+        if idle_us > IDLE_BUFFER_US {
+            connection.out.shrink();
+        }
         connection.reply_peak = 0;
+        let paused = connection.paused;
+        self.connections.put(connection);
         let monitors = engine.shared.monitors.contains(&slot);
-        if timeout_s > 0 && idle_us > timeout_s.saturating_mul(1_000_000) && !connection.paused && !monitors {
+        if timeout_s > 0 && idle_us > timeout_s.saturating_mul(1_000_000) && !paused && !monitors {
             self.log(LogLevel::Verbose, format_args!("Closing idle client"));
             self.close_slot(slot, engine);
         }

@@ -58,18 +58,27 @@ impl<P: Platform> Host for Outside<P> {
     }
 
     fn net(&mut self) -> NetTotals {
-        self.totals
+        let (running, depth) = self.crew.as_ref().map_or((0, 0), |crew| (crew.running(), crew.depth()));
+        NetTotals { io_threads_running: running, io_depth: depth, ..self.totals }
+    }
+
+    fn io_thread_times_us(&mut self) -> Vec<u64> {
+        self.crew.iter().flat_map(|crew| crew.active_us()).collect()
     }
 
     fn reset_stats(&mut self) {
-        self.totals = NetTotals::default();
+        self.totals = NetTotals {
+            io_reads_pending: self.totals.io_reads_pending,
+            io_writes_pending: self.totals.io_writes_pending,
+            ..NetTotals::default()
+        };
         self.marks.peak = alloc::used();
     }
 
     fn io_use(&mut self, slot: ClientSlot) -> IoUse {
         match self.current {
             Some((current, io)) if current == slot => io,
-            _ => self.connections.get(slot).map(|connection| connection.io_use()).unwrap_or_default(),
+            _ => self.connections.io_use(slot),
         }
     }
 

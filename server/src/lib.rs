@@ -4,11 +4,11 @@
 
 #![expect(clippy::std_instead_of_alloc, reason = "the server links std, and `alloc` here is its allocator")]
 
-mod ahead;
 pub mod alloc;
 mod allocator;
 mod args;
 pub mod boot;
+mod client_io;
 mod config_file;
 mod connection;
 mod cron;
@@ -18,8 +18,11 @@ mod log;
 mod memtest;
 mod out_buf;
 mod outside;
+mod parsed;
 mod process;
 mod read_buf;
 mod serve;
 mod syscheck;
+mod threaded;
 mod usage;
+mod workers;

@@ -1,7 +1,7 @@
 //! Listening sockets: where, and how that changes while running.
 
 use vireo_core::config::Config;
-use vireo_core::platform::{Addr, Interest, IoError, IoErrorKind, ListenOptions, Net, Platform, Poller};
+use vireo_core::platform::{Addr, IoError, IoErrorKind, ListenOptions, Net, Platform, Poller};
 
 use crate::serve::Socket;
 
@@ -131,7 +131,7 @@ impl<P: Platform> Listeners<P> {
     fn add(&mut self, poller: &P::Poller, socket: Socket<P>, unix: bool) -> Result<(), IoError> {
         let index = self.open.iter().position(Option::is_none).unwrap_or(self.open.len());
         let token = LISTENER_TOKEN | index as u64;
-        poller.register(&socket, token, Interest { read: true, write: false })?;
+        poller.register_listener(&socket, token)?;
         let listener = Some(Listener { socket, unix });
         match self.open.get_mut(index) {
             Some(place) => *place = listener,

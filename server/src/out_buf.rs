@@ -5,17 +5,52 @@
 
 use std::collections::VecDeque;
 
+use vireo_core::keyspace::SharedBytes;
+
 /// Small leftovers are copied together up to this size; larger ones become chunks without a copy.
 const CHUNK_LEN: usize = 16 * 1024;
+
+/// Emptied chunks that a pool keeps.
+const POOL_MAX: usize = 512;
+
+/// A piece of the replies.
+#[derive(Debug)]
+enum Chunk {
+    /// Copied.
+    Own(Vec<u8>),
+    /// A value that is sent from where it lies; overwriting or deleting its key leaves it alone.
+    Shared(SharedBytes),
+}
+
+impl Chunk {
+    fn bytes(&self) -> &[u8] {
+        match self {
+            Self::Own(bytes) => bytes,
+            Self::Shared(bytes) => bytes,
+        }
+    }
+
+    /// Memory that is this chunk's alone.
+    fn memory(&self) -> usize {
+        match self {
+            Self::Own(bytes) => bytes.capacity(),
+            Self::Shared(_) => 0,
+        }
+    }
+}
 
 /// Replies that wait to be sent.
 #[derive(Debug, Default)]
 pub(crate) struct OutBuf {
-    chunks: VecDeque<Vec<u8>>,
+    chunks: VecDeque<Chunk>,
     /// Bytes of the first chunk that are sent already.
     sent: usize,
     /// Bytes in all chunks, the sent ones of the first included.
     len: usize,
+    /// Memory of the chunks.
+    memory: usize,
+    /// An emptied chunk, for the next replies.
+    spare: Vec<u8>,
 }
 
 impl OutBuf {
@@ -29,6 +64,49 @@ impl OutBuf {
         self.len - self.sent
     }
 
+    /// Takes the last chunk out, to be written to and given back by [`Self::put_tail`]; an empty one, one of the pool if
+    /// there is one, when it is full.
+    pub(crate) fn take_tail(&mut self, pool: &mut Vec<Vec<u8>>) -> Vec<u8> {
+        let is_open = |chunk: &mut Chunk| matches!(chunk, Chunk::Own(bytes) if bytes.len() < CHUNK_LEN);
+        match self.chunks.pop_back_if(is_open) {
+            Some(Chunk::Own(chunk)) => {
+                self.len -= chunk.len();
+                self.memory -= chunk.capacity();
+                chunk
+            }
+            _ => pool.pop().unwrap_or_else(|| core::mem::take(&mut self.spare)),
+        }
+    }
+
+    /// Gives an emptied chunk to the pool, where the next client finds it while it is still in the cache.
+    pub(crate) fn give_spare(&mut self, pool: &mut Vec<Vec<u8>>) {
+        if self.spare.capacity() > 0 && pool.len() < POOL_MAX {
+            pool.push(core::mem::take(&mut self.spare));
+        }
+    }
+
+    /// Appends a chunk that was taken out.
+    pub(crate) fn put_tail(&mut self, chunk: Vec<u8>) {
+        if chunk.is_empty() {
+            self.spare = chunk;
+            return;
+        }
+        self.len += chunk.len();
+        self.memory += chunk.capacity();
+        self.chunks.push_back(Chunk::Own(chunk));
+    }
+
+    /// Appends a value without a copy.
+    pub(crate) fn push_shared(&mut self, bytes: SharedBytes) {
+        self.len += bytes.len();
+        self.chunks.push_back(Chunk::Shared(bytes));
+    }
+
+    /// Gives memory back that nothing waits in.
+    pub(crate) fn shrink(&mut self) {
+        self.spare = Vec::new();
+    }
+
     /// How many chunks there are.
     pub(crate) fn chunks(&self) -> usize {
         self.chunks.len()
@@ -36,13 +114,16 @@ impl OutBuf {
 
     /// Memory of the chunks, bytes.
     pub(crate) fn memory(&self) -> usize {
-        self.chunks.iter().map(Vec::capacity).sum()
+        self.memory + self.spare.capacity()
     }
 
     /// Appends a copy of some bytes.
     pub(crate) fn push(&mut self, mut bytes: &[u8]) {
+        if bytes.is_empty() {
+            return;
+        }
         self.len += bytes.len();
-        if let Some(last) = self.chunks.back_mut() {
+        if let Some(Chunk::Own(last)) = self.chunks.back_mut() {
             let room = last.capacity().saturating_sub(last.len()).min(bytes.len());
             let (head, rest) = bytes.split_at(room);
             last.extend_from_slice(head);
@@ -51,7 +132,8 @@ impl OutBuf {
         if !bytes.is_empty() {
             let mut chunk = Vec::with_capacity(bytes.len().max(CHUNK_LEN));
             chunk.extend_from_slice(bytes);
-            self.chunks.push_back(chunk);
+            self.memory += chunk.capacity();
+            self.chunks.push_back(Chunk::Own(chunk));
         }
     }
 
@@ -65,7 +147,8 @@ impl OutBuf {
         self.chunks.clear();
         self.sent = from;
         self.len = buffer.len();
-        self.chunks.push_back(core::mem::take(buffer));
+        self.memory = buffer.capacity();
+        self.chunks.push_back(Chunk::Own(core::mem::take(buffer)));
     }
 
     /// The first chunks, at most `slots.len()` of them, as they are to be sent. Returns how many.
@@ -73,7 +156,7 @@ impl OutBuf {
         let mut used = 0;
         for (slot, chunk) in slots.iter_mut().zip(&self.chunks) {
             let from = if used == 0 { self.sent } else { 0 };
-            *slot = &chunk[from..];
+            *slot = &chunk.bytes()[from..];
             used += 1;
         }
         used
@@ -83,12 +166,19 @@ impl OutBuf {
     pub(crate) fn consume(&mut self, count: usize) {
         self.sent += count;
         while let Some(first) = self.chunks.front() {
-            if self.sent < first.len() {
+            let len = first.bytes().len();
+            if self.sent < len {
                 return;
             }
-            self.sent -= first.len();
-            self.len -= first.len();
-            self.chunks.pop_front();
+            self.sent -= len;
+            self.len -= len;
+            self.memory -= first.memory();
+            if let Some(Chunk::Own(mut chunk)) = self.chunks.pop_front()
+                && chunk.capacity() <= CHUNK_LEN
+            {
+                chunk.clear();
+                self.spare = chunk;
+            }
         }
     }
 }
@@ -120,7 +210,10 @@ mod tests {
             let mut expected = Vec::new();
             for round in 0..40usize {
                 let piece: Vec<u8> = (0..round * 97).map(|i| u8::try_from(i % 251).unwrap_or(0)).collect();
-                if round % 3 == 0 {
+                if round % 7 == 5 {
+                    expected.extend_from_slice(&piece);
+                    out.push_shared(std::sync::Arc::new(piece));
+                } else if round % 3 == 0 {
                     let from = piece.len() / 5;
                     expected.extend_from_slice(&piece[from..]);
                     out.push_buffer(&mut piece.clone(), from);

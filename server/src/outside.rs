@@ -5,23 +5,25 @@
 //! `cron.rs`.
 
 use core::fmt;
+use std::sync::Arc;
 
 use vireo_core::commands::client_line;
 use vireo_core::engine::host::{HostFacts, IoUse, LogLevel, NetTotals};
 use vireo_core::engine::{ClientSlot, Engine, HostRequest, Moment, NewClient, SessionFlags};
-use vireo_core::platform::{
-    Addr, Clock, Event, Interest, IoError, IoErrorKind, Net, Platform, Poller, Signal, System,
-};
-use vireo_core::resp::ProtocolError;
+use vireo_core::offload::{Ignition, Scaler};
+use vireo_core::platform::{Addr, Clock, Event, IoErrorKind, Net, Platform, Poller, Signal, System};
+use vireo_core::resp::{Limits, ProtocolError};
 
+use crate::client_io::{self, Gone};
 use crate::connection::{Closing, Connection, Connections};
 use crate::listen::Listeners;
 use crate::log;
 use crate::process::Process;
-use crate::serve::{Gone, Socket, Target};
+use crate::serve::Socket;
+use crate::workers::Crew;
 
-/// Pieces of replies that one call sends.
-const PIECES_MAX: usize = 64;
+/// The wall clock is asked so often, µs.
+const WALL_CLOCK_PERIOD_US: u64 = 1000;
 /// What a client that never logged in may have waiting, beyond what the first reply buffer holds.
 const UNAUTHENTICATED_OUT_MAX: usize = crate::connection::REPLY_BUFFER_LEN + 1024;
 /// Bytes of a broken request that are shown in the log.
@@ -47,8 +49,8 @@ pub(crate) struct MemoryMarks {
 
 /// Everything around the engine.
 pub(crate) struct Outside<P: Platform> {
-    pub(crate) poller: P::Poller,
-    pub(crate) clock: P::Clock,
+    pub(crate) poller: Arc<P::Poller>,
+    pub(crate) clock: Arc<P::Clock>,
     pub(crate) connections: Connections<Socket<P>>,
     pub(crate) listeners: Listeners<P>,
     pub(crate) facts: HostFacts,
@@ -60,6 +62,14 @@ pub(crate) struct Outside<P: Platform> {
     pub(crate) stopping: bool,
     /// The connection whose requests run now, and what it held when they began.
     pub(crate) current: Option<(ClientSlot, IoUse)>,
+    /// Connections that may have more to read than was read: the poller will not tell again.
+    pub(crate) ready: Vec<ClientSlot>,
+    /// The I/O threads, once there were any.
+    pub(crate) crew: Option<Crew<P>>,
+    /// The last I/O threads are to end: nothing more is lent.
+    pub(crate) draining: bool,
+    pub(crate) ignition: Ignition,
+    pub(crate) scaler: Scaler,
     /// Connections that others' commands gave bytes to.
     pub(crate) flush_list: Vec<ClientSlot>,
     /// Connections whose requests wait for the end of a pause.
@@ -72,14 +82,16 @@ pub(crate) struct Outside<P: Platform> {
     pub(crate) cron_cursor: usize,
     /// The loop's reading of the clocks, refreshed each turn.
     pub(crate) now: Moment,
+    /// The last reading of both clocks.
+    wall_read: Moment,
 }
 
 impl<P: Platform> Outside<P> {
     /// An outside that listens nowhere yet.
     pub(crate) fn new(poller: P::Poller, clock: P::Clock, facts: HostFacts, process: Process) -> Self {
         Self {
-            poller,
-            clock,
+            poller: Arc::new(poller),
+            clock: Arc::new(clock),
             connections: Connections::default(),
             listeners: Listeners::default(),
             facts,
@@ -89,19 +101,34 @@ impl<P: Platform> Outside<P> {
             marks: MemoryMarks::default(),
             stopping: false,
             current: None,
+            ready: Vec::new(),
+            crew: None,
+            draining: false,
+            ignition: Ignition::default(),
+            scaler: Scaler::default(),
             flush_list: Vec::new(),
             paused: Vec::new(),
             pause_changed: false,
             cron_due_us: 0,
             cron_cursor: 0,
             now: Moment::default(),
+            wall_read: Moment::default(),
         }
     }
 
-    /// Reads both clocks anew. Returns the monotonic time, µs.
+    /// Reads the clock anew. Returns the monotonic time, µs.
+    ///
+    /// The wall clock is asked once a millisecond and follows the monotonic one in between.
     pub(crate) fn refresh_clock(&mut self) -> u64 {
-        self.now = Moment { mono_us: self.clock.monotonic_ns() / 1000, unix_us: self.clock.unix_us() };
-        self.now.mono_us
+        let mono_us = self.clock.monotonic_ns() / 1000;
+        if mono_us.saturating_sub(self.wall_read.mono_us) >= WALL_CLOCK_PERIOD_US
+            || self.wall_read.mono_us == 0
+        {
+            self.wall_read = Moment { mono_us, unix_us: self.clock.unix_us() };
+        }
+        self.now = self.wall_read;
+        self.now.advance_to(mono_us);
+        mono_us
     }
 
     /// Writes a log line.
@@ -125,11 +152,9 @@ impl<P: Platform> Outside<P> {
         self.totals.loop_commands_max = self.totals.loop_commands_max.max(commands);
     }
 
-    /// Counts a run of the periodic work for INFO.
-    pub(crate) fn count_cron(&mut self, began_us: u64) {
-        let ended_us = self.clock.monotonic_ns() / 1000;
-        // Shorter runs than a microsecond add up, too.
-        self.totals.cron_us += ended_us.saturating_sub(began_us).max(1);
+    /// Counts the work between two waits, the periodic work included, for INFO.
+    pub(crate) fn count_cron(&mut self, began_ns: u64) {
+        self.totals.cron_ns += self.clock.monotonic_ns().saturating_sub(began_ns);
     }
 
     /// Stops when a signal asks for it.
@@ -185,7 +210,7 @@ impl<P: Platform> Outside<P> {
         }
         let slot = self.connections.reserve();
         let token = self.connections.token(slot);
-        if let Err(error) = self.poller.register(&socket, token, Interest { read: true, write: false }) {
+        if let Err(error) = self.poller.register(&socket, token) {
             self.connections.release(slot);
             self.log(
                 LogLevel::Warning,
@@ -206,45 +231,24 @@ impl<P: Platform> Outside<P> {
             now_ms: self.now.unix_ms(),
             authenticated: open,
         });
-        self.connections.put(Box::new(Connection::new(socket, slot, self.now.mono_us)));
+        let mut connection = Connection::new(socket, slot, self.now.mono_us);
+        connection.limits = Limits::new(open, settings.proto_max_bulk_len);
+        self.connections.put(Box::new(connection));
     }
 
-    /// Reads once from a connection. `Ok(0)` when nothing has come.
-    pub(crate) fn read(
-        &mut self,
-        connection: &mut Connection<Socket<P>>,
-        target: Target<'_>,
-    ) -> Result<usize, Gone> {
-        let outcome = match target {
-            Target::Shared(buf) => P::Net::read(&connection.socket, buf),
-            Target::Own { held_max } => {
-                let most = held_max.saturating_sub(connection.read.len()).max(1);
-                let room = connection.read.room(1);
-                let len = room.len().min(most);
-                P::Net::read(&connection.socket, &mut room[..len])
-            }
-        };
-        match outcome {
-            Ok(0) => Err(Gone),
-            Ok(count) => {
-                self.totals.reads += 1;
-                self.totals.bytes_in += count as u64;
-                connection.net_in += count as u64;
-                connection.active_us = self.now.mono_us;
-                Ok(count)
-            }
-            Err(error) if is_temporary(&error) => Ok(0),
-            Err(_) => Err(Gone),
+    /// Adds what was read from and written to a connection to the totals.
+    #[inline]
+    pub(crate) fn count_traffic(&mut self, connection: &mut Connection<Socket<P>>) {
+        let traffic = core::mem::take(&mut connection.traffic);
+        self.totals.reads += u64::from(traffic.reads);
+        self.totals.writes += u64::from(traffic.writes);
+        self.totals.bytes_in += traffic.bytes_in;
+        self.totals.bytes_out += traffic.bytes_out;
+        connection.net_in += traffic.bytes_in;
+        connection.net_out += traffic.bytes_out;
+        if traffic.bytes_in > 0 || traffic.bytes_out > 0 {
+            connection.active_us = self.now.mono_us;
         }
-    }
-
-    /// Reads and drops what a connection sends that is to be closed. `true` when its peer is gone.
-    pub(crate) fn discard_input(
-        &mut self,
-        connection: &mut Connection<Socket<P>>,
-        scratch: &mut [u8],
-    ) -> bool {
-        self.read(connection, Target::Shared(scratch)).is_err()
     }
 
     /// Sends a filled reply buffer; what the socket does not take is kept. The buffer is empty afterwards.
@@ -256,12 +260,7 @@ impl<P: Platform> Outside<P> {
         connection.reply_peak = connection.reply_peak.max(buffer.len());
         let mut sent = 0;
         if connection.out.is_empty() && !self.switches.enforce_reply_list {
-            match P::Net::write(&connection.socket, buffer) {
-                Ok(count) => sent = count,
-                Err(error) if is_temporary(&error) => {}
-                Err(_) => return Err(Gone),
-            }
-            self.count_sent(connection, sent);
+            sent = client_io::send::<P::Net>(connection, buffer)?;
         }
         if sent < buffer.len() {
             connection.out.push_buffer(buffer, sent);
@@ -271,13 +270,6 @@ impl<P: Platform> Outside<P> {
         Ok(())
     }
 
-    fn count_sent(&mut self, connection: &mut Connection<Socket<P>>, count: usize) {
-        self.totals.writes += 1;
-        self.totals.bytes_out += count as u64;
-        connection.net_out += count as u64;
-        connection.active_us = self.now.mono_us;
-    }
-
     fn list_for_flush(&mut self, connection: &mut Connection<Socket<P>>) {
         if !connection.flush_listed {
             connection.flush_listed = true;
@@ -285,41 +277,21 @@ impl<P: Platform> Outside<P> {
         }
     }
 
-    /// Sends what waits for a connection, as much as there is room for, and watches for room for the rest.
-    fn flush(&mut self, connection: &mut Connection<Socket<P>>) -> Result<(), Gone> {
-        while !connection.out.is_empty() {
-            let mut pieces: [&[u8]; PIECES_MAX] = [&[]; PIECES_MAX];
-            let used = connection.out.slices(&mut pieces);
-            match P::Net::write_vectored(&connection.socket, &pieces[..used]) {
-                Ok(count) => {
-                    connection.out.consume(count);
-                    self.count_sent(connection, count);
-                }
-                Err(error) if is_temporary(&error) => break,
-                Err(_) => return Err(Gone),
-            }
-        }
-        let waits = !connection.out.is_empty();
-        if !waits && connection.closing != Closing::No {
-            return Err(Gone);
-        }
-        if waits != connection.watches_write {
-            connection.watches_write = waits;
-            self.update_interest(connection)?;
-        }
-        Ok(())
-    }
-
-    fn update_interest(&mut self, connection: &Connection<Socket<P>>) -> Result<(), Gone> {
-        let interest = Interest { read: connection.watches_read, write: connection.watches_write };
-        let token = self.connections.token(connection.slot);
-        self.poller.modify(&connection.socket, token, interest).map_err(|_| Gone)
+    /// Sends what waits for a connection, as much as there is room for; the poller tells when there is room for the rest.
+    pub(crate) fn flush(&mut self, connection: &mut Connection<Socket<P>>) -> Result<(), Gone> {
+        client_io::transmit::<P::Net>(connection)?;
+        if connection.out.is_empty() && connection.closing != Closing::No { Err(Gone) } else { Ok(()) }
     }
 
     /// The socket of a connection has room again.
     pub(crate) fn write_to(&mut self, slot: ClientSlot, engine: &mut Engine) {
         if let Some(mut connection) = self.connections.take(slot) {
+            if self.lends() {
+                self.lend_write(connection, engine);
+                return;
+            }
             let gone = self.flush(&mut connection).is_err();
+            self.count_traffic(&mut connection);
             self.put_or_close(connection, gone, engine);
         }
     }
@@ -331,6 +303,7 @@ impl<P: Platform> Outside<P> {
             connection.flush_listed = false;
             let gone =
                 self.over_output_limit(&mut connection, engine) || self.flush(&mut connection).is_err();
+            self.count_traffic(&mut connection);
             self.put_or_close(connection, gone, engine);
         }
     }
@@ -345,7 +318,9 @@ impl<P: Platform> Outside<P> {
         if gone { self.close(connection, engine) } else { self.connections.put(connection) }
     }
 
-    fn close(&mut self, connection: Box<Connection<Socket<P>>>, engine: &mut Engine) {
+    /// Closes a connection.
+    pub(crate) fn close(&mut self, mut connection: Box<Connection<Socket<P>>>, engine: &mut Engine) {
+        self.count_traffic(&mut connection);
         let slot = connection.slot;
         // A socket that the poller does not know any more is closed all the same.
         let _ = self.poller.deregister(&connection.socket);
@@ -357,9 +332,11 @@ impl<P: Platform> Outside<P> {
         self.paused.retain(|&paused| paused != slot);
     }
 
-    /// Closes the connection in a slot, unless it is being worked on.
+    /// Closes the connection in a slot; one that is lent, as soon as it comes back.
     pub(crate) fn close_slot(&mut self, slot: ClientSlot, engine: &mut Engine) {
-        if let Some(connection) = self.connections.take(slot) {
+        if let Some(lent) = self.connections.lent_mut(slot) {
+            lent.doomed = true;
+        } else if let Some(connection) = self.connections.take(slot) {
             self.close(connection, engine);
         }
     }
@@ -400,7 +377,12 @@ impl<P: Platform> Outside<P> {
         if self.over_output_limit(connection, engine) { Err(Gone) } else { Ok(()) }
     }
 
-    fn over_output_limit(&mut self, connection: &mut Connection<Socket<P>>, engine: &Engine) -> bool {
+    /// Whether the replies that wait pass a limit.
+    pub(crate) fn over_output_limit(
+        &mut self,
+        connection: &mut Connection<Socket<P>>,
+        engine: &Engine,
+    ) -> bool {
         if connection.out.is_empty() {
             connection.over_soft_limit_since_us = None;
             return false;
@@ -490,6 +472,8 @@ impl<P: Platform> Outside<P> {
                     connection.flush_listed = true;
                     self.flush_list.push(delivery.to);
                 }
+            } else if let Some(lent) = self.connections.lent_mut(delivery.to) {
+                lent.deliveries.extend_from_slice(&delivery.bytes);
             }
         }
         let mut own_killed = false;
@@ -508,23 +492,6 @@ impl<P: Platform> Outside<P> {
         own_killed
     }
 
-    /// A client's requests wait: it is read from only until it has sent so much.
-    pub(crate) fn limit_paused_input(&mut self, connection: &mut Connection<Socket<P>>, max: usize) {
-        if connection.read.len() > max && connection.watches_read {
-            connection.watches_read = false;
-            // Failing means that the socket is gone, which the next event will tell.
-            let _ = self.update_interest(connection);
-        }
-    }
-
-    /// Watches again for what a client sends.
-    pub(crate) fn watch_reads(&mut self, connection: &mut Connection<Socket<P>>) {
-        if !connection.watches_read {
-            connection.watches_read = true;
-            let _ = self.update_interest(connection);
-        }
-    }
-
     /// The pause is over or was changed, so that waiting requests are to be offered again.
     pub(crate) fn pause_ended(&mut self, engine: &mut Engine) -> bool {
         let over = engine.shared.pause.is_set() && engine.shared.pause.kind(self.now.unix_ms()).is_none();
@@ -533,11 +500,6 @@ impl<P: Platform> Outside<P> {
         }
         core::mem::take(&mut self.pause_changed) || over
     }
-}
-
-/// It will work later, without anything being wrong.
-fn is_temporary(error: &IoError) -> bool {
-    matches!(error.kind, IoErrorKind::WouldBlock | IoErrorKind::Interrupted)
 }
 
 //= valkey 9.1 protected mode: a client from elsewhere is told what to do and closed

@@ -19,12 +19,14 @@ pub(crate) struct ReadBuf {
     consumed: usize,
     /// Most bytes held at once since the last look of the periodic work.
     peak: usize,
+    /// It has carried whole requests only: not a query buffer in the sense of CLIENT LIST.
+    is_lean: bool,
 }
 
 impl ReadBuf {
     /// The client has no buffer of its own.
     pub(crate) fn is_absent(&self) -> bool {
-        self.bytes.is_empty()
+        self.bytes.is_empty() || (self.is_lean && self.filled == 0)
     }
 
     /// Bytes received and not executed.
@@ -32,14 +34,41 @@ impl ReadBuf {
         self.filled - self.consumed
     }
 
+    /// Begins to fetch the bytes to be executed.
+    pub(crate) fn prefetch(&self) {
+        vireo_core::prefetch_slice(&self.bytes[self.consumed..]);
+    }
+
     /// Room left.
     pub(crate) fn free(&self) -> usize {
-        self.bytes.len() - self.filled
+        if self.is_absent() { 0 } else { self.bytes.len() - self.filled }
+    }
+
+    /// Memory that is held only for whole requests between threads.
+    pub(crate) fn lean_memory(&self) -> usize {
+        if self.is_lean { self.bytes.len() } else { 0 }
     }
 
     /// Bytes received and not executed, to be decoded.
     pub(crate) fn pending(&mut self) -> &mut [u8] {
         &mut self.bytes[self.consumed..self.filled]
+    }
+
+    /// Keeps whole requests that another thread will execute: no more room than they need.
+    pub(crate) fn keep_whole(&mut self, bytes: &[u8]) {
+        if self.filled == 0 && self.bytes.len() < bytes.len() {
+            self.bytes = vec![0; bytes.len().next_power_of_two()];
+            self.is_lean = true;
+        }
+        self.keep(bytes);
+    }
+
+    /// Part of a request stays: from now on it is the client's query buffer.
+    pub(crate) fn keep_part(&mut self) {
+        if self.is_lean {
+            self.is_lean = false;
+            self.room(OWN_LEN_MIN);
+        }
     }
 
     /// Keeps what the shared buffer has left over.

@@ -1,17 +1,22 @@
 //! The event loop: one thread that polls, reads, executes, writes and does the periodic work.
 //!
-//! A turn: wait for events; accept; read each readable client once, execute its whole requests and send the
-//! replies at once from the shared reply buffer; flush what other clients got; expire what is due; run the
-//! periodic work when its time has come. Nothing in a turn waits.
+//! A turn: wait for events; accept; read each readable client once and execute its whole requests; send the replies at
+//! once from the shared reply buffer; flush what other clients got; expire what is due; run the periodic work when its
+//! time has come. Nothing in a turn waits. While I/O threads run (`threaded.rs`), reading, parsing, writing and polling
+//! are theirs, and this thread executes what comes back.
 
-use vireo_core::engine::{Args, ClientSlot, Engine, Flow};
-use vireo_core::platform::{Event, Net, Platform};
-use vireo_core::resp::{Decoded, Limits, Proto, ProtocolError, Reply, Span};
+use vireo_core::engine::{ClientSlot, Engine, Flow};
+use vireo_core::keyspace::SharedBytes;
+use vireo_core::platform::{Clock, Event, Net, Platform};
+use vireo_core::resp::{Limits, Proto, ProtocolError, Reply};
 
-use crate::ahead::Ahead;
+use crate::client_io::{self, Gone};
 use crate::connection::{Closing, Connection, REPLY_BUFFER_LEN};
 use crate::listen::Listeners;
+use crate::out_buf::OutBuf;
 use crate::outside::Outside;
+use crate::parsed::{Parsed, Rules};
+use crate::workers::PlatformWord;
 
 /// The read buffer that all clients share.
 const READ_LEN: usize = 64 * 1024;
@@ -21,8 +26,10 @@ const REPLY_KEEP_LEN: usize = 256 * 1024;
 const REPLY_FLUSH_LEN: usize = 64 * 1024;
 /// A client whose requests wait for the end of a pause is read from until it has sent this much.
 const PAUSED_READ_MAX: usize = 1024 * 1024;
-/// Events taken from the poller in one turn.
-const EVENTS_MAX: usize = 1024;
+/// Requests that are parsed before the first of them runs.
+const REQUESTS_MAX: usize = 64;
+/// Events that are made room for at the start.
+const EVENTS_LEN: usize = 1024;
 
 /// A socket of the platform.
 pub(crate) type Socket<P> = <<P as Platform>::Net as Net>::Socket;
@@ -33,8 +40,14 @@ pub(crate) struct Server<P: Platform> {
     pub(crate) outside: Outside<P>,
     read_buf: Box<[u8]>,
     reply_buf: Vec<u8>,
-    args: Vec<Span>,
-    ahead: Ahead,
+    /// Requests of the client that is being served, unless it has some of its own.
+    parsed: Parsed,
+    /// Emptied chunks for replies.
+    pub(crate) chunks: Vec<Vec<u8>>,
+    /// What came back from I/O threads, before it is looked at.
+    pub(crate) returned: Vec<PlatformWord<P>>,
+    /// Clients that came back from being read, before they are executed together.
+    pub(crate) received: Vec<Box<Connection<Socket<P>>>>,
 }
 
 /// What became of a batch of requests.
@@ -57,14 +70,16 @@ impl<P: Platform> Server<P> {
             outside,
             read_buf: vec![0; READ_LEN].into_boxed_slice(),
             reply_buf: Vec::with_capacity(REPLY_FLUSH_LEN),
-            args: Vec::with_capacity(64),
-            ahead: Ahead::default(),
+            parsed: Parsed::default(),
+            chunks: Vec::new(),
+            returned: Vec::new(),
+            received: Vec::new(),
         }
     }
 
     /// Turns until the process is told to stop.
     pub(crate) fn run(&mut self) {
-        let mut events: Vec<Event> = Vec::with_capacity(EVENTS_MAX);
+        let mut events: Vec<Event> = Vec::with_capacity(EVENTS_LEN);
         while !self.outside.stopping {
             self.before_wait();
             if self.outside.stopping {
@@ -72,74 +87,113 @@ impl<P: Platform> Server<P> {
             }
             let timeout_ns = self.outside.wait_timeout_ns(&self.engine);
             events.clear();
-            self.outside.poll(&mut events, timeout_ns);
+            self.wait(&mut events, timeout_ns);
             self.turn(&events);
         }
     }
 
-    /// One turn over the events that have come.
+    /// One turn over what has come.
     fn turn(&mut self, events: &[Event]) {
         self.outside.totals.loop_cycles += 1;
-        if events.is_empty() {
+        self.outside.totals.loop_events += events.len() as u64;
+        if events.is_empty() && self.outside.ready.is_empty() && !self.outside.has_results() {
             return;
         }
         let began_us = self.outside.refresh_clock();
         let commands_before = self.engine.shared.stats.commands_processed;
+        self.outside.scale_threads(&self.engine, events.len());
+        self.take_results();
         for event in events {
-            if let Some(listener) = Listeners::<P>::resolve(event.token) {
-                self.outside.accept_from(listener, &mut self.engine);
-            } else if let Some(slot) = self.outside.connections.resolve(event.token) {
-                if event.readable || event.closed {
-                    self.read_from(slot);
-                }
-                if event.writable && self.outside.connections.resolve(event.token).is_some() {
-                    self.outside.write_to(slot, &mut self.engine);
-                }
-            }
+            self.on_event(*event);
         }
+        for slot in core::mem::take(&mut self.outside.ready) {
+            self.on_readable(slot);
+        }
+        self.hand_over_garbage();
+        self.outside.announce_jobs();
         let commands = self.engine.shared.stats.commands_processed.saturating_sub(commands_before);
         self.outside.count_turn(began_us, commands);
+    }
+
+    /// Deals with what the poller told.
+    pub(crate) fn on_event(&mut self, event: Event) {
+        if let Some(listener) = Listeners::<P>::resolve(event.token) {
+            self.outside.accept_from(listener, &mut self.engine);
+            return;
+        }
+        let Some(slot) = self.outside.connections.resolve(event.token) else { return };
+        if let Some(lent) = self.outside.connections.lent_mut(slot) {
+            lent.note(event);
+            return;
+        }
+        let Some(connection) = self.outside.connections.get_mut(slot) else { return };
+        connection.peer_ended |= event.closed;
+        if event.writable && !connection.out.is_empty() {
+            self.outside.write_to(slot, &mut self.engine);
+        }
+        if event.readable || event.closed {
+            self.on_readable(slot);
+        }
+    }
+
+    /// Reads from a client, or has that done.
+    pub(crate) fn on_readable(&mut self, slot: ClientSlot) {
+        if let Some(lent) = self.outside.connections.lent_mut(slot) {
+            // Lent for writing, perhaps a moment ago: it is read from when it comes back.
+            lent.note(Event { token: 0, readable: true, writable: false, closed: false });
+            return;
+        }
+        let Some(connection) = self.outside.connections.take(slot) else { return };
+        if connection.paused && connection.read.len() > PAUSED_READ_MAX {
+            // Read on when the pause is over.
+            self.outside.connections.put(connection);
+        } else if self.outside.lends() && connection.closing == Closing::No && !connection.paused {
+            self.lend_read(connection);
+        } else {
+            self.read_from(connection);
+        }
     }
 
     /// What is done at the end of each turn, before waiting: everything that others' commands caused, what
     /// is due, and the periodic work.
     fn before_wait(&mut self) {
-        self.outside.refresh_clock();
+        let began_ns = self.outside.refresh_clock() * 1000;
         self.outside.take_signals();
         self.outside.expire_due(&mut self.engine);
         if self.outside.cron_is_due() {
-            let began_us = self.outside.now.mono_us;
             self.outside.cron(&mut self.engine);
-            self.outside.count_cron(began_us);
         }
+        self.outside.count_cron(began_ns);
         if self.outside.pause_ended(&mut self.engine) {
             self.resume_paused();
         }
         self.outside.flush_listed(&mut self.engine);
+        self.fit_threads();
+        self.outside.rest_threads(&self.engine);
     }
 
     /// Reads once from a client and executes what has become whole.
-    fn read_from(&mut self, slot: ClientSlot) {
-        let Some(mut connection) = self.outside.connections.take(slot) else { return };
-        if connection.closing != Closing::No {
+    pub(crate) fn read_from(&mut self, mut connection: Box<Connection<Socket<P>>>) {
+        let outcome = if connection.closing != Closing::No {
             // Nothing more is executed; what arrives is read away so that its end is seen.
-            let gone = self.outside.discard_input(&mut connection, &mut self.read_buf);
-            self.outside.put_or_close(connection, gone, &mut self.engine);
-            return;
-        }
-        let outcome = if connection.read.is_absent() {
+            client_io::read::<P::Net>(&mut connection, &mut self.read_buf).map(|_| ())
+        } else if connection.read.is_absent() {
             self.read_shared(&mut connection)
         } else {
             self.read_own(&mut connection)
         };
+        self.outside.count_traffic(&mut connection);
+        if connection.may_read_more {
+            self.outside.ready.push(connection.slot);
+        }
         self.outside.put_or_close(connection, outcome.is_err(), &mut self.engine);
     }
 
     /// Reads into the shared buffer; only what is not a whole request is kept.
     fn read_shared(&mut self, connection: &mut Connection<Socket<P>>) -> Result<(), Gone> {
-        let count = self.outside.read(connection, Target::Shared(&mut self.read_buf))?;
+        let count = client_io::read::<P::Net>(connection, &mut self.read_buf)?;
         let mut buf = core::mem::take(&mut self.read_buf);
-        let (used, batch) = self.execute_all(connection, &mut buf[..count]);
+        let (used, batch) = self.execute_and_send(connection, &mut buf[..count]);
         if used < count && !matches!(batch, Batch::Kill | Batch::Close) {
             connection.read.keep(&buf[used..count]);
         }
@@ -151,88 +205,110 @@ impl<P: Platform> Server<P> {
     fn read_own(&mut self, connection: &mut Connection<Socket<P>>) -> Result<(), Gone> {
         // One byte more than the limit shows that it is passed, before such a request can become whole.
         let limit = self.engine.shared.config.settings().client_query_buffer_limit;
-        let held_max = usize::try_from(limit).unwrap_or(usize::MAX).saturating_add(1);
-        let count = self.outside.read(connection, Target::Own { held_max })?;
-        connection.read.fill(count);
-        if connection.paused {
-            self.outside.limit_paused_input(connection, PAUSED_READ_MAX);
-            return self.outside.check_query_limit(connection, &self.engine);
+        connection.held_max = usize::try_from(limit).unwrap_or(usize::MAX).saturating_add(1);
+        client_io::read_own::<P::Net>(connection)?;
+        if !connection.paused {
+            self.execute_own(connection)?;
         }
-        self.execute_own(connection)?;
         self.outside.check_query_limit(connection, &self.engine)
     }
 
-    /// Executes what is whole in the client's own buffer.
+    /// Executes what is whole in the client's own buffer and sends the replies.
     fn execute_own(&mut self, connection: &mut Connection<Socket<P>>) -> Result<(), Gone> {
         let mut own = core::mem::take(&mut connection.read);
-        let (used, batch) = self.execute_all(connection, own.pending());
+        let (used, batch) = self.execute_and_send(connection, own.pending());
         own.consume(used);
         connection.read = own;
         self.finish_batch(connection, batch)
     }
 
-    /// Executes all whole requests at the start of `buf`. Returns how many bytes they were.
-    fn execute_all(&mut self, connection: &mut Connection<Socket<P>>, buf: &mut [u8]) -> (usize, Batch) {
-        // The arguments of a request that is only half here, or postponed, wait with the client.
-        let was_mid_request = connection.is_mid_request();
-        if was_mid_request {
-            core::mem::swap(&mut self.args, &mut connection.args);
-        }
-        let outcome = self.execute_whole(connection, buf);
-        if was_mid_request || connection.is_mid_request() {
-            core::mem::swap(&mut self.args, &mut connection.args);
-        }
-        if !connection.is_mid_request() && connection.args.capacity() > 0 {
-            connection.args = Vec::new();
-        }
-        outcome
+    /// Executes all whole requests at the start of `buf`; replies are sent as they come. Returns how many bytes the
+    /// requests were.
+    fn execute_and_send(&mut self, connection: &mut Connection<Socket<P>>, buf: &mut [u8]) -> (usize, Batch) {
+        let mut replies = core::mem::take(&mut self.reply_buf);
+        replies.clear();
+        let (used, batch) = self.execute_with(connection, buf, &mut replies, true);
+        // What is left is sent by `finish_batch`.
+        self.reply_buf = replies;
+        (used, batch)
     }
 
-    fn execute_whole(&mut self, connection: &mut Connection<Socket<P>>, buf: &mut [u8]) -> (usize, Batch) {
+    /// Executes what an I/O thread has read and parsed; the replies are left in the client's output.
+    pub(crate) fn execute_received(&mut self, connection: &mut Connection<Socket<P>>) -> Result<(), Gone> {
+        let mut own = core::mem::take(&mut connection.read);
+        let mut replies = connection.out.take_tail(&mut self.chunks);
+        let before = replies.len();
+        let (used, batch) = self.execute_with(connection, own.pending(), &mut replies, false);
+        connection.reply_peak = connection.reply_peak.max(replies.len().saturating_sub(before));
+        connection.out.put_tail(replies);
+        own.consume(used);
+        connection.read = own;
+        self.end_batch(connection, &batch)?;
+        self.outside.check_query_limit(connection, &self.engine)
+    }
+
+    /// Executes requests with the client's own list of parsed ones, if it has one, else with the shared one.
+    fn execute_with(
+        &mut self,
+        connection: &mut Connection<Socket<P>>,
+        buf: &mut [u8],
+        replies: &mut Vec<u8>,
+        sends: bool,
+    ) -> (usize, Batch) {
+        let has_own = connection.parsed.is_in_use() || !sends;
+        let from = if has_own { &mut connection.parsed } else { &mut self.parsed };
+        let mut parsed = core::mem::take(from);
+        let (used, batch) = self.execute_all(connection, buf, &mut parsed, replies, sends);
+        if matches!(batch, Batch::Close | Batch::Kill) {
+            parsed.clear();
+        }
+        if parsed.is_in_use() || !sends {
+            connection.parsed = parsed;
+        } else {
+            self.parsed = parsed;
+        }
+        (used, batch)
+    }
+
+    fn execute_all(
+        &mut self,
+        connection: &mut Connection<Socket<P>>,
+        buf: &mut [u8],
+        parsed: &mut Parsed,
+        replies: &mut Vec<u8>,
+        sends: bool,
+    ) -> (usize, Batch) {
         let slot = connection.slot;
+        // What was done since the turn began is no part of the first command's time.
         let mut now = self.outside.now;
+        now.advance_to(self.outside.clock.monotonic_ns() / 1000);
         let mut used = 0;
-        self.reply_buf.clear();
-        self.ahead.clear();
         self.outside.current = Some((slot, connection.io_use()));
+        let db = self.db_of(slot);
         let batch = loop {
-            let rest = &mut buf[used..];
-            if self.ahead.is_empty() && !connection.is_mid_request() {
-                self.look_ahead(slot, rest);
-            }
-            let mut hash = None;
-            let decoded = match connection.postponed.take() {
-                Some(consumed) => Ok(Decoded::Request { consumed }),
-                None => match self.ahead.pop(&self.engine.keyspace) {
-                    Some(request) => {
-                        core::mem::swap(&mut self.args, &mut request.args);
-                        hash = request.hash;
-                        Ok(Decoded::Request { consumed: request.consumed })
-                    }
-                    None => connection.decoder.decode(rest, &self.limits(slot), &mut self.args),
-                },
-            };
-            let consumed = match decoded {
-                Ok(Decoded::Incomplete) => break Batch::Drained,
-                Ok(Decoded::Empty { consumed }) => {
-                    used += consumed;
-                    continue;
-                }
-                Ok(Decoded::Request { consumed }) => consumed,
-                Err(error) => {
-                    self.protocol_error(connection, error, &buf[used..]);
+            let Some(request) = parsed.pop(&self.engine.keyspace, db) else {
+                if let Some(error) = parsed.take_error() {
+                    self.protocol_error(connection.slot, error, &buf[used..], replies);
                     used = buf.len();
                     break Batch::Close;
                 }
+                if self.parse_more(connection, &mut buf[used..], parsed, db) {
+                    continue;
+                }
+                break Batch::Drained;
             };
-            let args = Args::new(&buf[used..used + consumed], &self.args).with_first_hash(hash);
-            let flow = self.engine.execute(slot, &args, &mut self.reply_buf, &mut now, &mut self.outside);
+            if request.is_empty() {
+                used += request.len;
+                continue;
+            }
+            let args = parsed.args(&request, &buf[used..]);
+            let flow = self.engine.execute(slot, &args, replies, &mut now, &mut self.outside);
             if flow == Flow::Postponed {
-                connection.postponed = Some(consumed);
+                parsed.unpop();
                 break Batch::Paused;
             }
-            used += consumed;
-            if let Some(end) = self.after_command(connection, flow) {
+            used += request.len;
+            if let Some(end) = self.after_command(connection, flow, replies, sends) {
                 break end;
             }
         };
@@ -241,17 +317,38 @@ impl<P: Platform> Server<P> {
         (used, batch)
     }
 
-    /// Decodes what a pipeline has ready and begins to fetch the memory of its keys.
-    fn look_ahead(&mut self, slot: ClientSlot, rest: &mut [u8]) {
-        let limits = self.limits(slot);
-        if limits.is_authenticated() {
-            let db = self.engine.shared.clients.get(slot).map_or(0, |session| session.db as usize);
-            self.ahead.fill(rest, &limits, &self.engine.keyspace, db);
+    /// Parses what has become whole at the start of `rest` and begins to fetch the memory of the keys. `false` when there
+    /// is nothing to run.
+    fn parse_more(
+        &mut self,
+        connection: &mut Connection<Socket<P>>,
+        rest: &mut [u8],
+        parsed: &mut Parsed,
+        db: usize,
+    ) -> bool {
+        if rest.is_empty() {
+            return false;
         }
+        connection.limits = self.limits(connection.slot);
+        // A login changes what the protocol allows from the next request on.
+        let requests_max = if connection.limits.is_authenticated() { REQUESTS_MAX } else { 1 };
+        let hasher = self.engine.keyspace.hasher();
+        parsed.fill(rest, &Rules { limits: connection.limits, requests_max, hasher });
+        if parsed.is_pipeline() {
+            for step in 0..Parsed::FETCH_STEPS {
+                parsed.fetch_first(step, &self.engine.keyspace, db);
+            }
+        }
+        !parsed.is_empty() || parsed.has_error()
+    }
+
+    /// The database that a client has selected.
+    pub(crate) fn db_of(&self, slot: ClientSlot) -> usize {
+        self.engine.shared.clients.get(slot).map_or(0, |session| session.db as usize)
     }
 
     /// What the protocol allows this client at this moment.
-    fn limits(&self, slot: ClientSlot) -> Limits {
+    pub(crate) fn limits(&self, slot: ClientSlot) -> Limits {
         let settings = self.engine.shared.config.settings();
         let authenticated = self.engine.shared.clients.get(slot).is_none_or(|session| session.authenticated);
         Limits::new(authenticated, settings.proto_max_bulk_len)
@@ -259,14 +356,21 @@ impl<P: Platform> Server<P> {
 
     /// Carries out what a command asked for; says when the batch ends here.
     #[inline]
-    fn after_command(&mut self, connection: &mut Connection<Socket<P>>, flow: Flow) -> Option<Batch> {
-        let len = self.reply_buf.len();
+    fn after_command(
+        &mut self,
+        connection: &mut Connection<Socket<P>>,
+        flow: Flow,
+        replies: &mut Vec<u8>,
+        sends: bool,
+    ) -> Option<Batch> {
+        if !self.engine.shared.references.is_empty() {
+            place_references(&mut connection.out, replies, &mut self.engine.shared.references);
+        }
+        let len = replies.len() + connection.out.len();
         if len > REPLY_BUFFER_LEN && self.outside.is_reply_too_large(connection, len, &self.engine) {
             return Some(Batch::Kill);
         }
-        if self.reply_buf.len() >= REPLY_FLUSH_LEN
-            && self.outside.send(connection, &mut self.reply_buf).is_err()
-        {
+        if replies.len() >= REPLY_FLUSH_LEN && sends && self.outside.send(connection, replies).is_err() {
             return Some(Batch::Kill);
         }
         if !self.engine.shared.requests.is_empty() || !self.engine.shared.deliveries.is_empty() {
@@ -280,9 +384,15 @@ impl<P: Platform> Server<P> {
 
     /// Answers a request that breaks the protocol; the client goes once that is sent.
     #[cold]
-    fn protocol_error(&mut self, connection: &Connection<Socket<P>>, error: ProtocolError, bytes: &[u8]) {
-        error.write(&mut Reply::new(&mut self.reply_buf, Proto::Resp2));
-        self.outside.log_protocol_error(&self.engine, connection.slot, error, bytes);
+    fn protocol_error(
+        &mut self,
+        slot: ClientSlot,
+        error: ProtocolError,
+        bytes: &[u8],
+        replies: &mut Vec<u8>,
+    ) {
+        error.write(&mut Reply::new(replies, Proto::Resp2));
+        self.outside.log_protocol_error(&self.engine, slot, error, bytes);
     }
 
     /// Sends what a batch has left and puts the client into the state it ended in.
@@ -292,21 +402,30 @@ impl<P: Platform> Server<P> {
             return Err(Gone);
         }
         if !self.reply_buf.is_empty() {
-            self.outside.send(connection, &mut self.reply_buf)?;
+            let mut replies = core::mem::take(&mut self.reply_buf);
+            let outcome = self.outside.send(connection, &mut replies);
+            self.reply_buf = replies;
+            outcome?;
         }
-        if self.reply_buf.capacity() > REPLY_KEEP_LEN {
+        if self.reply_buf.capacity() > REPLY_KEEP_LEN || self.reply_buf.capacity() == 0 {
             self.reply_buf = Vec::with_capacity(REPLY_FLUSH_LEN);
         }
+        self.end_batch(connection, &batch)?;
+        if connection.closing != Closing::No && connection.out.is_empty() {
+            return Err(Gone);
+        }
+        Ok(())
+    }
+
+    fn end_batch(&mut self, connection: &mut Connection<Socket<P>>, batch: &Batch) -> Result<(), Gone> {
         match batch {
             Batch::Paused => {
                 connection.paused = true;
                 self.outside.paused.push(connection.slot);
             }
             Batch::Close => connection.closing = Closing::AfterReplies,
-            Batch::Drained | Batch::Kill => {}
-        }
-        if connection.closing != Closing::No && connection.out.is_empty() {
-            return Err(Gone);
+            Batch::Drained => {}
+            Batch::Kill => return Err(Gone),
         }
         self.outside.check_output_limits(connection, &self.engine)
     }
@@ -316,22 +435,24 @@ impl<P: Platform> Server<P> {
         for slot in core::mem::take(&mut self.outside.paused) {
             let Some(mut connection) = self.outside.connections.take(slot) else { continue };
             connection.paused = false;
-            self.outside.watch_reads(&mut connection);
             let outcome = self.execute_own(&mut connection);
+            if !connection.paused {
+                // What was not read over the pause is read now.
+                self.outside.ready.push(slot);
+            }
+            self.outside.count_traffic(&mut connection);
             self.outside.put_or_close(connection, outcome.is_err(), &mut self.engine);
         }
     }
 }
 
-/// The connection is closed or must be.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Gone;
-
-/// Where a read goes.
-#[derive(Debug)]
-pub(crate) enum Target<'a> {
-    /// Into the buffer all clients share.
-    Shared(&'a mut [u8]),
-    /// Into the client's own, as long as that holds no more than this.
-    Own { held_max: usize },
+/// Puts what is written of the replies so far into the output, with the values that belong into it; the rest stays.
+fn place_references(out: &mut OutBuf, replies: &mut Vec<u8>, references: &mut Vec<(usize, SharedBytes)>) {
+    let mut from = 0;
+    for (at, bytes) in references.drain(..) {
+        out.push(&replies[from..at]);
+        out.push_shared(bytes);
+        from = at;
+    }
+    replies.drain(..from);
 }

@@ -18,9 +18,14 @@ fn bytes_of(line: &str) -> Vec<u8> {
     bytes
 }
 
-/// Sends each request and compares its reply.
+/// Sends each request and compares its reply; with and without I/O threads.
 fn replay(transcript: &str) {
-    let server = TestServer::start(&[]);
+    replay_with(transcript, &[]);
+    replay_with(transcript, &["--io-threads", "3", "--io-threads-always-active", "yes"]);
+}
+
+fn replay_with(transcript: &str, options: &[&str]) {
+    let server = TestServer::start(options);
     let mut raw = server.raw();
     let mut lines = transcript.lines().filter(|line| !line.starts_with('#')).peekable();
     let mut count = 0;

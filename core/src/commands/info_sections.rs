@@ -32,6 +32,7 @@ pub(super) fn server(text: &mut String, cx: &mut Ctx<'_>) {
     let uptime = cx.now.mono_us.saturating_sub(cx.shared.stats.started_us) / 1_000_000;
     let settings = cx.shared.config.settings();
     let listeners = cx.host.listeners();
+    let io_threads = cx.host.net().io_threads_running;
     let facts = cx.host.facts();
     text.push_str("# Server\r\n");
     lines!(text,
@@ -62,7 +63,7 @@ pub(super) fn server(text: &mut String, cx: &mut Ctx<'_>) {
         "lru_clock": cx.now.unix_s() & 0xff_ffff,
         "executable": facts.executable,
         "config_file": facts.config_file,
-        "io_threads_active": 0,
+        "io_threads_active": u8::from(io_threads > 0),
         "availability_zone": cx.shared.config.text("availability-zone"),
     );
     for (index, listener) in listeners.iter().enumerate() {
@@ -201,9 +202,13 @@ pub(super) fn stats(text: &mut String, cx: &mut Ctx<'_>) {
         "total_error_replies": s.error_replies,
         "dump_payload_sanitizations": 0,
         "total_reads_processed": net.reads, "total_writes_processed": net.writes,
-        "io_threaded_reads_processed": 0, "io_threaded_writes_processed": 0, "io_threaded_freed_objects": 0,
-        "io_threaded_accept_processed": 0, "io_threaded_poll_processed": 0,
-        "io_threaded_total_prefetch_batches": 0, "io_threaded_total_prefetch_entries": 0,
+        "io_threaded_reads_processed": net.io_reads, "io_threaded_writes_processed": net.io_writes,
+        "io_threaded_freed_objects": net.io_freed,
+        "io_threaded_accept_processed": 0, "io_threaded_poll_processed": net.io_polls,
+        "io_threaded_total_prefetch_batches": net.io_prefetch_batches,
+        "io_threaded_total_prefetch_entries": net.io_prefetch_entries,
+        "active_io_threads_num": net.io_threads_running + 1,
+        "instantaneous_io_pending_jobs": net.io_depth,
         "client_query_buffer_limit_disconnections": net.query_buffer_limit_disconnections,
         "client_output_buffer_limit_disconnections": net.output_buffer_limit_disconnections,
         "reply_buffer_shrinks": 0, "reply_buffer_expands": 0,
@@ -244,6 +249,11 @@ pub(super) fn cpu(text: &mut String, cx: &mut Ctx<'_>) {
         "used_cpu_user_main_thread": seconds(cpu.main_user_us),
         "used_active_time_main_thread": seconds(active_us),
     );
+    // Threads beyond the configured number are about to end.
+    let wanted = cx.shared.config.settings().io_threads.saturating_sub(1);
+    for (index, us) in cx.host.io_thread_times_us().into_iter().take(wanted).enumerate() {
+        let _ = write!(text, "used_active_time_io_thread_{}:{}\r\n", index + 1, seconds(us));
+    }
 }
 
 pub(super) fn debug(text: &mut String, cx: &mut Ctx<'_>) {
@@ -251,10 +261,10 @@ pub(super) fn debug(text: &mut String, cx: &mut Ctx<'_>) {
     text.push_str("# Debug\r\n");
     lines!(text,
         "eventloop_duration_aof_sum": 0,
-        "eventloop_duration_cron_sum": net.cron_us,
+        "eventloop_duration_cron_sum": net.cron_ns / 1000,
         "eventloop_duration_max": net.loop_duration_max_us,
         "eventloop_cmd_per_cycle_max": net.loop_commands_max,
-        "io_threaded_reads_pending": 0, "io_threaded_writes_pending": 0,
+        "io_threaded_reads_pending": net.io_reads_pending, "io_threaded_writes_pending": net.io_writes_pending,
     );
 }
 

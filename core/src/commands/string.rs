@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 
 use super::options::{Condition, Form, Options, expire_at, invalid_expire};
-use crate::engine::{Args, CmdError, CmdResult, Ctx};
+use crate::engine::{Args, CmdError, CmdResult, Ctx, Shared};
 use crate::keyspace::{Entry, ExpireChange, Kind, StringView};
 use crate::resp::Reply;
 
@@ -39,9 +39,26 @@ fn equals(value: StringView<'_>, bytes: &[u8]) -> bool {
 pub(crate) fn get(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
     let key = cx.key(args, 1);
     match cx.keys.read(key) {
-        Some(entry) => reply_string(&mut cx.reply, string_of(entry)?),
+        Some(entry) => reply_entry(&mut cx.reply, cx.shared, entry)?,
         None => cx.reply.null(),
     }
+    Ok(())
+}
+
+/// Writes the string of an entry as a bulk string, a large one by reference.
+#[inline]
+fn reply_entry(reply: &mut Reply<'_>, shared: &mut Shared, entry: Entry<'_>) -> CmdResult {
+    let value = string_of(entry)?;
+    if let StringView::Bytes(bytes) = value
+        && bytes.len() >= shared.config.settings().reference_from_len
+        && let Some(owner) = entry.shared()
+    {
+        reply.bulk_head(bytes.len());
+        shared.references.push((reply.position(), owner));
+        reply.bulk_end();
+        return Ok(());
+    }
+    reply_string(reply, value);
     Ok(())
 }
 
@@ -197,7 +214,7 @@ pub(crate) fn mget(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
     for bytes in args.iter_from(1) {
         let key = cx.keys.key(bytes);
         match cx.keys.read(key) {
-            Some(entry) if entry.kind() == Kind::String => reply_string(&mut cx.reply, entry.string()),
+            Some(entry) if entry.kind() == Kind::String => reply_entry(&mut cx.reply, cx.shared, entry)?,
             _ => cx.reply.null(),
         }
     }

@@ -183,7 +183,12 @@ pub struct Settings {
     pub shutdown_on_sigint: ShutdownFlags,
     pub busy_reply_threshold_ms: u64,
     pub active_expire_effort: u32,
-    pub min_string_size_avoid_copy_reply: u64,
+    /// Threads that do I/O, the main thread included.
+    pub io_threads: usize,
+    pub io_threads_always_active: bool,
+    pub prefetch_batch_max: usize,
+    /// Values from this length on are sent from where they lie.
+    pub reference_from_len: usize,
     pub lazyfree_lazy_eviction: bool,
     pub lazyfree_lazy_expire: bool,
     pub lazyfree_lazy_server_del: bool,
@@ -209,6 +214,21 @@ impl Reader<'_> {
 
     fn small(&self, name: &str) -> u32 {
         u32::try_from(self.size(name)).unwrap_or(u32::MAX)
+    }
+
+    //= valkey 9.1 min-io-threads-avoid-copy-reply: with so many threads any size, else by one of two limits
+    fn reference_from_len(&self) -> usize {
+        let (threads, any_from) = (self.size("io-threads"), self.size("min-io-threads-avoid-copy-reply"));
+        if any_from > 0 && threads >= any_from {
+            return 0;
+        }
+        let alone = threads <= 1;
+        let name = if alone {
+            "min-string-size-avoid-copy-reply"
+        } else {
+            "min-string-size-avoid-copy-reply-threaded"
+        };
+        usize::try_from(self.size(name)).ok().filter(|&len| len > 0).unwrap_or(usize::MAX)
     }
 
     fn yes(&self, name: &str) -> bool {
@@ -294,7 +314,10 @@ impl Settings {
             shutdown_on_sigint: ShutdownFlags::of(of.text("shutdown-on-sigint")),
             busy_reply_threshold_ms: of.size("busy-reply-threshold"),
             active_expire_effort: of.small("active-expire-effort"),
-            min_string_size_avoid_copy_reply: of.size("min-string-size-avoid-copy-reply"),
+            io_threads: of.small("io-threads") as usize,
+            io_threads_always_active: of.yes("io-threads-always-active"),
+            prefetch_batch_max: of.small("prefetch-batch-max-size") as usize,
+            reference_from_len: of.reference_from_len(),
             lazyfree_lazy_eviction: of.yes("lazyfree-lazy-eviction"),
             lazyfree_lazy_expire: of.yes("lazyfree-lazy-expire"),
             lazyfree_lazy_server_del: of.yes("lazyfree-lazy-server-del"),

@@ -21,19 +21,27 @@ pub struct Args<'a> {
     buf: &'a [u8],
     spans: &'a [Span],
     first_hash: Option<u64>,
+    command: Option<&'static Command>,
 }
 
 impl<'a> Args<'a> {
     /// Arguments that lie at `spans` of `buf`, the bytes of exactly this request, as the decoder found them.
     #[inline]
     pub fn new(buf: &'a [u8], spans: &'a [Span]) -> Self {
-        Self { buf, spans, first_hash: None }
+        Self { buf, spans, first_hash: None, command: None }
     }
 
-    /// Same, with the hash of argument 1 by the keyspace's hasher, where it is known already: most keys are there.
+    /// Same, with what is known already: the hash of argument 1 by the keyspace's hasher (most keys are there), and the
+    /// table's command of this name.
     #[inline]
-    pub fn with_first_hash(self, first_hash: Option<u64>) -> Self {
-        Self { first_hash, ..self }
+    pub fn with_hints(self, first_hash: Option<u64>, command: Option<&'static Command>) -> Self {
+        Self { first_hash, command, ..self }
+    }
+
+    /// The table's command of this name, where it was looked up already.
+    #[inline]
+    pub(super) fn known_command(&self) -> Option<&'static Command> {
+        self.command
     }
 
     /// How many there are, the name included.

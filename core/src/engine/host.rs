@@ -143,14 +143,36 @@ pub struct NetTotals {
     pub output_buffer_limit_disconnections: u64,
     /// Turns of the event loop.
     pub loop_cycles: u64,
+    /// Events in those turns.
+    pub loop_events: u64,
     /// Time spent in turns that did something, µs.
     pub loop_duration_us: u64,
     /// The longest of those turns, µs.
     pub loop_duration_max_us: u64,
     /// Most commands executed in a turn.
     pub loop_commands_max: u64,
-    /// Time spent in periodic work, µs.
-    pub cron_us: u64,
+    /// Time spent in periodic work, ns.
+    pub cron_ns: u64,
+    /// Reads that I/O threads did, and those that they have yet to do.
+    pub io_reads: u64,
+    /// See above.
+    pub io_reads_pending: u64,
+    /// Writes that I/O threads did, and those that they have yet to do.
+    pub io_writes: u64,
+    /// See above.
+    pub io_writes_pending: u64,
+    /// Polls that I/O threads did.
+    pub io_polls: u64,
+    /// Values that I/O threads freed.
+    pub io_freed: u64,
+    /// Batches of clients whose keys were fetched together.
+    pub io_prefetch_batches: u64,
+    /// Keys in them.
+    pub io_prefetch_entries: u64,
+    /// I/O threads that take jobs.
+    pub io_threads_running: usize,
+    /// Jobs that no I/O thread has taken.
+    pub io_depth: usize,
     /// Largest query buffer of a client lately.
     pub query_buffer_max: u64,
     /// Largest reply buffer of a client lately.
@@ -200,6 +222,8 @@ pub trait Host {
     fn cpu(&mut self) -> CpuUse;
     /// Network totals.
     fn net(&mut self) -> NetTotals;
+    /// Time that each I/O thread has worked, µs.
+    fn io_thread_times_us(&mut self) -> Vec<u64>;
     /// Sets the network totals to zero (`CONFIG RESETSTAT`).
     fn reset_stats(&mut self);
     /// What a client's I/O half holds.

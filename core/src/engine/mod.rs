@@ -79,6 +79,7 @@ impl Engine {
                 pause: Pause::default(),
                 monitors: Vec::new(),
                 deliveries: Vec::new(),
+                references: Vec::new(),
                 requests: Vec::new(),
                 rng: Rng::new(random[2]),
                 renamed: BTreeMap::new(),
@@ -138,7 +139,11 @@ impl Engine {
         session.flags.remove(SessionFlags::PAUSED);
         session.last_command = Some(command);
         self.run(command, session, args, out, now, host);
-        finish_reply(session, out, start)
+        let flow = finish_reply(session, out, start);
+        // A reply that nobody wants takes its references with it.
+        let end = out.len();
+        self.shared.references.retain(|(at, _)| *at <= end);
+        flow
     }
 
     /// Runs a command that nothing speaks against, and keeps the books.
@@ -184,6 +189,8 @@ impl Engine {
         outcome: Outcome<'_>,
     ) {
         let shared = &mut self.shared;
+        let own = shared.references.iter().filter(|(at, _)| *at >= outcome.start);
+        let referenced: usize = own.map(|(_, bytes)| bytes.len()).sum();
         let reply = outcome.reply.get(outcome.start..).unwrap_or(&[]);
         session.commands_processed += 1;
         shared.stats.commands_processed += 1;
@@ -210,7 +217,7 @@ impl Engine {
             let measured = Measured {
                 duration_us: outcome.duration_us,
                 request_len: args.wire_len(),
-                reply_len: reply.len(),
+                reply_len: reply.len() + referenced,
             };
             shared.commandlogs.record(settings, session, args, shared.redacted, began, measured);
         }

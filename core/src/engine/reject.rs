@@ -34,7 +34,7 @@ impl Shared {
     #[inline]
     pub(super) fn lookup(&self, args: &Args<'_>) -> Option<&'static Command> {
         let command = if self.renamed.is_empty() {
-            table::lookup(args.at(0))?
+            args.known_command().or_else(|| table::lookup(args.at(0)))?
         } else {
             self.lookup_renamed(args.at(0))?
         };

@@ -12,6 +12,7 @@ use super::session::{ClientSlot, Clients};
 use super::stats::Stats;
 use crate::commands::table::Command;
 use crate::config::Config;
+use crate::keyspace::SharedBytes;
 
 /// Bytes for another client, produced by a command: a MONITOR line, later pub/sub messages.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,6 +42,9 @@ pub struct Shared {
     pub monitors: Vec<ClientSlot>,
     /// Bytes for other clients, to be fetched after each command.
     pub deliveries: Vec<Delivery>,
+    /// Large values of the replies being written, and where in the reply buffer each belongs: they are sent from where they
+    /// lie, without a copy.
+    pub references: Vec<(usize, SharedBytes)>,
     /// What the server must do, to be fetched after each command.
     pub requests: Vec<HostRequest>,
     /// Randomness of RANDOMKEY, LOLWUT and the like; seeded once.

@@ -26,6 +26,8 @@ use super::slab::{self, Slab};
 pub(super) const INLINE_LEN_MAX: usize = 512;
 /// The reference keeps key, expiry and value together up to so many bytes, its own overhead included.
 const EMBEDDED_LEN_MAX: usize = 128;
+/// Of a longer entry the processor fetches the rest by itself once it is read.
+const PREFETCH_LEN_MAX: usize = 640;
 /// Keys and inline values below this have a one-byte length.
 const SHORT_LEN_MAX: usize = 254;
 
@@ -224,17 +226,16 @@ impl EntryPtr {
         this
     }
 
-    /// Frees the entry.
+    /// Frees the entry. Returns its large value, if it has one.
     ///
     /// # Safety
     /// It came from [`Self::new`] with this slab and is not used again.
-    pub(super) unsafe fn free(self, slab: &mut Slab) {
+    pub(super) unsafe fn free(self, slab: &mut Slab) -> Option<SharedBytes> {
         let parts = self.parts();
-        if parts.layout == SHARED {
-            drop(self.take_shared(parts.value_at));
-        }
+        let large = (parts.layout == SHARED).then(|| self.take_shared(parts.value_at));
         // SAFETY: the caller's contract, and the length is the one it was allocated with.
         unsafe { slab.free(self.0, parts.len()) }
+        large
     }
 
     /// The entry as its table lends it out.
@@ -249,8 +250,19 @@ impl EntryPtr {
     /// Asks the processor to fetch the entry, as far as two cache lines go.
     #[inline]
     pub(super) fn prefetch(self) {
-        super::prefetch(self.0.as_ptr());
-        super::prefetch(self.0.as_ptr().wrapping_add(64));
+        crate::prefetch::prefetch(self.0.as_ptr());
+        crate::prefetch::prefetch(self.0.as_ptr().wrapping_add(64));
+    }
+
+    /// Asks the processor to fetch the rest of the entry, whose first line is there by now.
+    #[inline]
+    pub(super) fn prefetch_value(self) {
+        let len = self.parts().len().min(PREFETCH_LEN_MAX);
+        let mut at = 128;
+        while at < len {
+            crate::prefetch::prefetch(self.0.as_ptr().wrapping_add(at));
+            at += 64;
+        }
     }
 
     /// A place inside the entry.

@@ -65,7 +65,7 @@ pub enum Prefetch {
     First,
     /// The entry, or the overflow bucket.
     Second,
-    /// The entry behind the overflow bucket.
+    /// The rest of the entry, or the entry behind the overflow bucket.
     Third,
 }
 
@@ -107,6 +107,7 @@ pub struct Keyspace {
     pub stats: KeyspaceStats,
     /// State of the cheap random numbers of the LFU counter.
     random: u64,
+    keeps_garbage: bool,
 }
 
 impl Database {
@@ -147,7 +148,15 @@ impl Keyspace {
         let shard_bits = layout.shard_bits.min(8);
         let databases = (0..layout.databases.max(1)).map(|_| Database::new(hasher, shard_bits)).collect();
         let (flushed, stats) = (VecDeque::new(), KeyspaceStats::default());
-        Self { databases, hasher, shard_bits, flushed, stats, random: 0x2545_f491_4f6c_dd1d }
+        Self {
+            databases,
+            hasher,
+            shard_bits,
+            flushed,
+            stats,
+            random: 0x2545_f491_4f6c_dd1d,
+            keeps_garbage: false,
+        }
     }
 
     /// How many databases there are.
@@ -216,10 +225,9 @@ impl Keyspace {
         Keys::new(self, db, now)
     }
 
-    /// The hash of a key.
-    #[inline]
-    pub fn hash(&self, key: &[u8]) -> u64 {
-        self.hasher.key(key).hash
+    /// What hashes its keys.
+    pub fn hasher(&self) -> KeyHasher {
+        self.hasher
     }
 
     /// Fetches part of what the look-up of a key's hash will read into the cache; nothing where there is no such
@@ -236,6 +244,22 @@ impl Keyspace {
         }
     }
 
+    /// Whether large values that are removed are kept for [`Self::take_garbage`] instead of being freed at once.
+    pub fn keep_garbage(&mut self, keeps: bool) {
+        self.keeps_garbage = keeps;
+        self.databases
+            .iter_mut()
+            .flat_map(|database| &mut database.shards)
+            .for_each(|shard| shard.keep_garbage(keeps));
+    }
+
+    /// Adds the large values that were removed, for somebody else to free.
+    pub fn take_garbage(&mut self, into: &mut Vec<SharedBytes>) {
+        for shard in self.databases.iter_mut().flat_map(|database| &mut database.shards) {
+            into.append(shard.garbage());
+        }
+    }
+
     /// Exchanges two databases.
     pub fn swap(&mut self, a: usize, b: usize) {
         self.databases.swap(a, b);
@@ -243,7 +267,8 @@ impl Keyspace {
 
     /// Empties a database. The memory is freed by [`Self::reclaim_step`]. Returns how many keys it had.
     pub fn flush(&mut self, db: usize) -> usize {
-        let fresh = Database::new(self.hasher, self.shard_bits);
+        let mut fresh = Database::new(self.hasher, self.shard_bits);
+        fresh.shards.iter_mut().for_each(|shard| shard.keep_garbage(self.keeps_garbage));
         let Some(database) = self.databases.get_mut(db) else { return 0 };
         let old = core::mem::replace(database, fresh);
         let count = old.len();
@@ -303,18 +328,4 @@ impl Keyspace {
     pub fn check(&self) {
         self.databases.iter().flat_map(|database| &database.shards).for_each(Shard::check);
     }
-}
-
-/// Asks the processor to fetch a cache line; nothing where that is not known how.
-#[inline]
-fn prefetch(pointer: *const u8) {
-    #[cfg(all(target_arch = "x86_64", not(miri)))]
-    {
-        #[expect(unsafe_code, reason = "a hint to the processor")]
-        // SAFETY: a prefetch never faults, whatever the address.
-        unsafe {
-            core::arch::x86_64::_mm_prefetch::<{ core::arch::x86_64::_MM_HINT_T0 }>(pointer.cast());
-        }
-    }
-    let _ = pointer;
 }

@@ -4,7 +4,9 @@
 //! with an expiry is in the index.
 #![expect(unsafe_code, reason = "frees and lends out the entries it owns")]
 
-use super::entry::{Entry, EntryPtr, Expiry, NewValue, StringView};
+use alloc::vec::Vec;
+
+use super::entry::{Entry, EntryPtr, Expiry, NewValue, SharedBytes, StringView};
 use super::expiry::{ExpiryIndex, Stamp};
 use super::hash::{Key, KeyHasher};
 use super::slab::Slab;
@@ -17,11 +19,23 @@ pub(super) struct Shard {
     table: Table,
     expiry: ExpiryIndex<EntryPtr>,
     slab: Slab,
+    /// Somebody collects `garbage`.
+    keeps_garbage: bool,
+    garbage: Vec<SharedBytes>,
 }
+
+/// Values from this length on are worth handing to another thread to be freed.
+const GARBAGE_LEN_MIN: usize = 16 * 1024;
 
 impl Shard {
     pub(super) fn new(hasher: KeyHasher) -> Self {
-        Self { table: Table::new(hasher), expiry: ExpiryIndex::default(), slab: Slab::new() }
+        Self {
+            table: Table::new(hasher),
+            expiry: ExpiryIndex::default(),
+            slab: Slab::new(),
+            keeps_garbage: false,
+            garbage: Vec::new(),
+        }
     }
 
     pub(super) fn len(&self) -> usize {
@@ -132,7 +146,7 @@ impl Shard {
     }
 
     /// The bytes of a large value, to be changed in place.
-    pub(super) fn shared_mut(&mut self, entry: EntryPtr) -> Option<&mut alloc::vec::Vec<u8>> {
+    pub(super) fn shared_mut(&mut self, entry: EntryPtr) -> Option<&mut Vec<u8>> {
         // SAFETY: the shard is borrowed mutably for as long as the bytes are.
         unsafe { entry.shared_mut() }
     }
@@ -166,7 +180,23 @@ impl Shard {
 
     fn free(&mut self, entry: EntryPtr) {
         // SAFETY: the entry came from this slab and the table has let go of it.
-        unsafe { entry.free(&mut self.slab) };
+        let large = unsafe { entry.free(&mut self.slab) };
+        if let Some(large) = large
+            && self.keeps_garbage
+            && large.len() >= GARBAGE_LEN_MIN
+        {
+            self.garbage.push(large);
+        }
+    }
+
+    /// Large values that are freed elsewhere from now on, or here again.
+    pub(super) fn keep_garbage(&mut self, keeps: bool) {
+        self.keeps_garbage = keeps;
+    }
+
+    /// Large values to be freed elsewhere.
+    pub(super) fn garbage(&mut self) -> &mut Vec<SharedBytes> {
+        &mut self.garbage
     }
 
     fn index(&mut self, entry: EntryPtr, expire: Option<i64>) {
@@ -196,10 +226,9 @@ impl Shard {
     /// Recounts everything.
     #[cfg(any(test, fuzzing))]
     pub(super) fn check(&self) {
-        let all: alloc::vec::Vec<Entry<'_>> =
-            (0..self.table.buckets()).flat_map(|bucket| self.chain(bucket)).collect();
+        let all: Vec<Entry<'_>> = (0..self.table.buckets()).flat_map(|bucket| self.chain(bucket)).collect();
         assert_eq!(all.len(), self.len());
-        let mut timed: alloc::vec::Vec<_> =
+        let mut timed: Vec<_> =
             all.iter().filter_map(|e| Some(Stamp { at: e.expire_at()?, id: e.ptr() })).collect();
         timed.sort();
         assert!(timed.iter().copied().eq(self.expiry.iter()));

@@ -208,7 +208,7 @@ impl Table {
     /// Asks the processor to fetch the bucket of a hash.
     pub(super) fn prefetch_bucket(&self, hash: u64) {
         if let Some(bucket) = self.bucket(self.index(hash)) {
-            super::prefetch(ptr::from_ref(bucket).cast());
+            crate::prefetch::prefetch(ptr::from_ref(bucket).cast());
         }
     }
 
@@ -218,17 +218,17 @@ impl Table {
         let Some(bucket) = self.bucket(self.index(hash)) else { return };
         match (bucket.candidate(hash), bucket.next()) {
             (Some(entry), _) => entry.prefetch(),
-            (None, Some(next)) => super::prefetch(ptr::from_ref(next).cast()),
+            (None, Some(next)) => crate::prefetch::prefetch(ptr::from_ref(next).cast()),
             (None, None) => {}
         }
     }
 
-    /// Asks the processor to fetch the entry behind an overflow bucket, which is there by now.
+    /// Asks the processor to fetch the rest of the entry or, behind an overflow bucket, its beginning.
     pub(super) fn prefetch_third(&self, hash: u64) {
         let Some(bucket) = self.bucket(self.index(hash)) else { return };
-        if bucket.candidate(hash).is_none()
-            && let Some(entry) = bucket.next().and_then(|next| next.candidate(hash))
-        {
+        if let Some(entry) = bucket.candidate(hash) {
+            entry.prefetch_value();
+        } else if let Some(entry) = bucket.next().and_then(|next| next.candidate(hash)) {
             entry.prefetch();
         }
     }

@@ -6,6 +6,8 @@ use core::marker::PhantomData;
 use core::mem::ManuallyDrop;
 use core::ptr::NonNull;
 
+use crate::queue::LINE_LEN;
+
 /// What the jobs of a server carry.
 pub trait Kinds {
     /// The I/O half of a client.
@@ -95,6 +97,13 @@ impl<K: Kinds> Word<K> {
     #[inline]
     fn kind(&self) -> usize {
         self.tagged.addr().get() & KIND_MASK
+    }
+
+    /// Asks the processor to fetch the first lines of what the job carries: another processor has written them.
+    #[inline]
+    pub fn prefetch(&self, lines: usize) {
+        let pointer = self.tagged.as_ptr().map_addr(|address| address & !KIND_MASK);
+        (0..lines).for_each(|line| crate::prefetch::prefetch(pointer.wrapping_add(line * LINE_LEN)));
     }
 
     /// Unpacks the job.

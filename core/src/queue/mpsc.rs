@@ -28,6 +28,16 @@ pub struct Ring<T, S: Slots<Sequenced<T>>> {
     items: PhantomData<T>,
 }
 
+/// A ring in a box, shared by count.
+#[cfg(feature = "alloc")]
+type Boxed<T> = alloc::sync::Arc<Ring<T, alloc::boxed::Box<[Sequenced<T>]>>>;
+/// The producer of a ring in a box.
+#[cfg(feature = "alloc")]
+pub type BoxedProducer<T> = Producer<T, alloc::boxed::Box<[Sequenced<T>]>, Boxed<T>>;
+/// The consumer of a ring in a box.
+#[cfg(feature = "alloc")]
+pub type BoxedConsumer<T> = Consumer<T, alloc::boxed::Box<[Sequenced<T>]>, Boxed<T>>;
+
 // SAFETY: items are handed from one thread to another, never shared; the sequence numbers say whose a slot is.
 unsafe impl<T: Send, S: Slots<Sequenced<T>> + Send> Sync for Ring<T, S> {}
 

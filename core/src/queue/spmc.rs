@@ -30,6 +30,16 @@ pub struct Ring<T, S: Slots<Cell<T>>> {
 
 const _: () = assert!(size_of::<Cell<usize>>() == super::LINE_LEN, "a slot fills its line and no more");
 
+/// A ring in a box, shared by count.
+#[cfg(feature = "alloc")]
+type Boxed<T> = alloc::sync::Arc<Ring<T, alloc::boxed::Box<[Cell<T>]>>>;
+/// The producer of a ring in a box.
+#[cfg(feature = "alloc")]
+pub type BoxedProducer<T> = Producer<T, alloc::boxed::Box<[Cell<T>]>, Boxed<T>>;
+/// The consumer of a ring in a box.
+#[cfg(feature = "alloc")]
+pub type BoxedConsumer<T> = Consumer<T, alloc::boxed::Box<[Cell<T>]>, Boxed<T>>;
+
 // SAFETY: items are handed from one thread to another, never shared; the sequence numbers say whose a slot is.
 unsafe impl<T: Send, S: Slots<Cell<T>> + Send> Sync for Ring<T, S> {}
 

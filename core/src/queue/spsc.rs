@@ -23,6 +23,16 @@ pub struct Ring<T, S: Slots<Slot<T>>> {
     items: PhantomData<T>,
 }
 
+/// A ring in a box, shared by count.
+#[cfg(feature = "alloc")]
+type Boxed<T> = alloc::sync::Arc<Ring<T, alloc::boxed::Box<[Slot<T>]>>>;
+/// The producer of a ring in a box.
+#[cfg(feature = "alloc")]
+pub type BoxedProducer<T> = Producer<T, alloc::boxed::Box<[Slot<T>]>, Boxed<T>>;
+/// The consumer of a ring in a box.
+#[cfg(feature = "alloc")]
+pub type BoxedConsumer<T> = Consumer<T, alloc::boxed::Box<[Slot<T>]>, Boxed<T>>;
+
 // SAFETY: items are handed from one thread to another, never shared; slots are touched by one end at a time.
 unsafe impl<T: Send, S: Slots<Slot<T>> + Send> Sync for Ring<T, S> {}
 

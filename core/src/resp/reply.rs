@@ -114,6 +114,16 @@ impl<'a, S: Sink> Reply<'a, S> {
         self.out.put_framed(header(&mut head, b'$', len), bytes);
     }
 
+    /// The head of a bulk string whose `len` bytes are sent from elsewhere; [`Self::bulk_end`] follows them.
+    pub fn bulk_head(&mut self, len: usize) {
+        self.aggregate(b'$', len);
+    }
+
+    /// The end of a bulk string.
+    pub fn bulk_end(&mut self) {
+        self.out.put(b"\r\n");
+    }
+
     /// An integer as a bulk string.
     pub fn bulk_int(&mut self, value: i64) {
         self.bulk(itoa::Buffer::new().format(value).as_bytes());
@@ -228,6 +238,14 @@ impl<'a, S: Sink> Reply<'a, S> {
         let mut head = [0u8; 24];
         let line = header(&mut head, mark, text.format(value).as_bytes());
         self.out.put(line);
+    }
+}
+
+#[cfg(feature = "alloc")]
+impl Reply<'_> {
+    /// How many bytes there are in the buffer that is written to.
+    pub fn position(&self) -> usize {
+        self.out.len()
     }
 }
 

@@ -36,7 +36,9 @@ impl TestServer {
         panic!("the server does not start");
     }
 
+    /// Further options for every server come from the environment: the same tests run with I/O threads, for one.
     fn try_start(options: &[&str]) -> Option<Self> {
+        let more = std::env::var("VIREO_TEST_OPTIONS").unwrap_or_default();
         let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let folder = tempfile::tempdir().unwrap();
         let log = std::fs::File::create(folder.path().join("log")).unwrap();
@@ -47,6 +49,7 @@ impl TestServer {
         let mut child = Command::new(env!("CARGO_BIN_EXE_vireo-server"))
             .args(file)
             .args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--enable-debug-command", "yes"])
+            .args(more.split_whitespace())
             .args(options)
             .current_dir(folder.path())
             .stdin(Stdio::null())

@@ -1,0 +1,22 @@
+//! A hint to the processor that memory will be needed soon.
+
+/// Asks the processor to fetch a cache line; nothing where that is not known how.
+#[inline]
+pub(crate) fn prefetch(pointer: *const u8) {
+    #[cfg(all(target_arch = "x86_64", not(miri)))]
+    {
+        #[expect(unsafe_code, reason = "a hint to the processor")]
+        // SAFETY: a prefetch never faults, whatever the address.
+        unsafe {
+            core::arch::x86_64::_mm_prefetch::<{ core::arch::x86_64::_MM_HINT_T0 }>(pointer.cast());
+        }
+    }
+    let _ = pointer;
+}
+
+/// Same, for what a slice begins with.
+#[cfg(feature = "alloc")]
+#[inline]
+pub fn prefetch_slice<T>(slice: &[T]) {
+    prefetch(slice.as_ptr().cast());
+}

@@ -1,0 +1,112 @@
+//! Reading from and writing to one client: what the main thread and the I/O threads both do.
+//!
+//! Works on the client's I/O half alone, so whoever holds that may call it.
+
+use vireo_core::platform::{IoErrorKind, Net};
+
+use crate::connection::Connection;
+use crate::parsed::Rules;
+
+/// Pieces of replies that one call sends.
+const PIECES_MAX: usize = 64;
+
+/// The connection is closed or must be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Gone;
+
+/// It will work later, without anything being wrong.
+fn is_temporary(kind: IoErrorKind) -> bool {
+    matches!(kind, IoErrorKind::WouldBlock | IoErrorKind::Interrupted)
+}
+
+/// Reads once into `buf`. 0 when nothing has come.
+///
+/// Afterwards the connection knows whether more may have come: the poller tells each arrival only once.
+pub(crate) fn read<N: Net>(connection: &mut Connection<N::Socket>, buf: &mut [u8]) -> Result<usize, Gone> {
+    let outcome = N::read(&connection.socket, buf);
+    after_read(connection, outcome.map_err(|error| error.kind), buf.len())
+}
+
+/// Reads once into the client's own buffer.
+pub(crate) fn read_own<N: Net>(connection: &mut Connection<N::Socket>) -> Result<usize, Gone> {
+    let most = connection.held_max.saturating_sub(connection.read.len()).max(1);
+    let room = connection.read.room(1);
+    let len = room.len().min(most);
+    let outcome = N::read(&connection.socket, &mut room[..len]);
+    let count = after_read(connection, outcome.map_err(|error| error.kind), len)?;
+    connection.read.fill(count);
+    Ok(count)
+}
+
+fn after_read<S>(
+    connection: &mut Connection<S>,
+    outcome: Result<usize, IoErrorKind>,
+    room: usize,
+) -> Result<usize, Gone> {
+    match outcome {
+        Ok(0) => Err(Gone),
+        Ok(count) => {
+            connection.may_read_more = count == room || connection.peer_ended;
+            connection.traffic.reads += 1;
+            connection.traffic.bytes_in += count as u64;
+            Ok(count)
+        }
+        Err(kind) if is_temporary(kind) => {
+            connection.may_read_more = kind == IoErrorKind::Interrupted;
+            Ok(0)
+        }
+        Err(_) => Err(Gone),
+    }
+}
+
+/// Reads once and parses what has become whole, for execution by another thread.
+pub(crate) fn receive<N: Net>(connection: &mut Connection<N::Socket>, scratch: &mut [u8], rules: &Rules) {
+    let outcome = if connection.read.len() == 0 {
+        read::<N>(connection, scratch).inspect(|&count| connection.read.keep_whole(&scratch[..count]))
+    } else {
+        read_own::<N>(connection)
+    };
+    connection.gone = outcome.is_err();
+    if outcome.is_ok_and(|count| count > 0) && connection.parsed.is_empty() {
+        connection.parsed.fill(connection.read.pending(), rules);
+        connection.parsed.look_up(connection.read.pending());
+        if connection.parsed.is_mid_request() {
+            connection.read.keep_part();
+        }
+    }
+}
+
+/// Sends some bytes, as many as there is room for. Returns how many.
+pub(crate) fn send<N: Net>(connection: &mut Connection<N::Socket>, bytes: &[u8]) -> Result<usize, Gone> {
+    match N::write(&connection.socket, bytes) {
+        Ok(count) => {
+            connection.traffic.writes += 1;
+            connection.traffic.bytes_out += count as u64;
+            Ok(count)
+        }
+        Err(error) if is_temporary(error.kind) => Ok(0),
+        Err(_) => Err(Gone),
+    }
+}
+
+/// Sends what waits for a connection, as much as there is room for.
+pub(crate) fn transmit<N: Net>(connection: &mut Connection<N::Socket>) -> Result<(), Gone> {
+    while !connection.out.is_empty() {
+        let mut pieces: [&[u8]; PIECES_MAX] = [&[]; PIECES_MAX];
+        let used = connection.out.slices(&mut pieces);
+        let outcome = match &pieces[..used] {
+            [one] => N::write(&connection.socket, one),
+            several => N::write_vectored(&connection.socket, several),
+        };
+        match outcome {
+            Ok(count) => {
+                connection.out.consume(count);
+                connection.traffic.writes += 1;
+                connection.traffic.bytes_out += count as u64;
+            }
+            Err(error) if is_temporary(error.kind) => return Ok(()),
+            Err(_) => return Err(Gone),
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,291 @@
+//! Requests of one client, parsed ahead of their execution.
+//!
+//! Whoever reads from a client parses all that is whole, so that the memory of the keys can be fetched before the
+//! requests run. Arguments are spans of the client's bytes, those of all requests in one list; the arguments of a request
+//! that is not whole yet stay at the list's end.
+//!
+//! Invariant: the bytes of the requests that wait, in order, are the first of the client's unexecuted bytes.
+
+use vireo_core::commands::table::Command;
+use vireo_core::engine::Args;
+use vireo_core::keyspace::{KeyHasher, Keyspace, Prefetch};
+use vireo_core::resp::{ArgSink, Decoded, Decoder, Full, Limits, ProtocolError, Span};
+
+/// How many requests ahead of execution each part of a key's look-up is fetched.
+const STEPS: [(Prefetch, usize); 3] = [(Prefetch::First, 16), (Prefetch::Second, 8), (Prefetch::Third, 4)];
+
+/// A whole request.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Request {
+    /// Its bytes.
+    pub(crate) len: usize,
+    first_span: u32,
+    spans: u32,
+    /// Hash of the first argument after the name, where the key of most commands is.
+    hash: Option<u64>,
+    /// The command that the table has under its name.
+    command: Option<&'static Command>,
+}
+
+impl Request {
+    /// Nothing to run: an empty line or an array without elements.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.spans == 0
+    }
+}
+
+/// What parsing needs to know.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Rules {
+    /// What the protocol allows the client.
+    pub(crate) limits: Limits,
+    /// Most requests parsed at once.
+    pub(crate) requests_max: usize,
+    /// Hashes keys as the keyspace does.
+    pub(crate) hasher: KeyHasher,
+}
+
+/// Requests that wait to be executed, in order.
+#[derive(Debug, Default)]
+pub(crate) struct Parsed {
+    requests: Vec<Request>,
+    spans: Vec<Span>,
+    next: usize,
+    /// Where the first span of the request that is not whole lies.
+    partial_from: usize,
+    decoder: Decoder,
+    error: Option<ProtocolError>,
+}
+
+/// The end of the list of spans, as the decoder's sink.
+struct Tail<'s> {
+    spans: &'s mut Vec<Span>,
+    from: usize,
+}
+
+impl ArgSink for Tail<'_> {
+    #[inline]
+    fn clear(&mut self) {
+        self.spans.truncate(self.from);
+    }
+
+    #[inline]
+    fn push(&mut self, span: Span) -> Result<(), Full> {
+        self.spans.push(span);
+        Ok(())
+    }
+
+    #[inline]
+    fn count(&self) -> usize {
+        self.spans.len() - self.from
+    }
+}
+
+impl Parsed {
+    /// No request waits.
+    #[inline]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.next == self.requests.len()
+    }
+
+    /// Something must be remembered until more bytes come or the requests run.
+    pub(crate) fn is_in_use(&self) -> bool {
+        !self.is_empty() || self.decoder.in_progress() || self.error.is_some()
+    }
+
+    /// Part of a request has come.
+    pub(crate) fn is_mid_request(&self) -> bool {
+        self.decoder.in_progress()
+    }
+
+    /// Forgets all.
+    pub(crate) fn clear(&mut self) {
+        self.requests.clear();
+        self.spans.clear();
+        (self.next, self.partial_from, self.decoder, self.error) = (0, 0, Decoder::default(), None);
+    }
+
+    /// Something is wrong behind the requests that wait.
+    pub(crate) fn has_error(&self) -> bool {
+        self.error.is_some()
+    }
+
+    /// What that is, once.
+    pub(crate) fn take_error(&mut self) -> Option<ProtocolError> {
+        self.error.take()
+    }
+
+    /// Takes the next request, and fetches for those behind it.
+    #[inline]
+    pub(crate) fn pop(&mut self, keyspace: &Keyspace, db: usize) -> Option<Request> {
+        let request = *self.requests.get(self.next)?;
+        for (step, distance) in STEPS {
+            self.fetch(self.next + distance, step, keyspace, db);
+        }
+        self.next += 1;
+        Some(request)
+    }
+
+    /// Puts the request back that was taken last.
+    pub(crate) fn unpop(&mut self) {
+        self.next -= 1;
+    }
+
+    /// The arguments of a request that begins at the start of `buf`.
+    #[inline]
+    pub(crate) fn args<'a>(&'a self, request: &Request, buf: &'a [u8]) -> Args<'a> {
+        let first = request.first_span as usize;
+        let spans = &self.spans[first..first + request.spans as usize];
+        Args::new(&buf[..request.len], spans).with_hints(request.hash, request.command)
+    }
+
+    /// Parses whole requests at the start of `buf`, which begins behind those that were executed; none may wait.
+    pub(crate) fn fill(&mut self, buf: &mut [u8], rules: &Rules) {
+        self.forget_executed();
+        let (mut at, mut first_span) = (0, 0);
+        while self.requests.len() < rules.requests_max {
+            let mut tail = Tail { spans: &mut self.spans, from: first_span };
+            let len = match self.decoder.decode(&mut buf[at..], &rules.limits, &mut tail) {
+                Ok(Decoded::Request { consumed } | Decoded::Empty { consumed }) => consumed,
+                Ok(Decoded::Incomplete) => break,
+                Err(error) => {
+                    self.error = Some(error);
+                    break;
+                }
+            };
+            self.note(&buf[at..at + len], first_span, rules);
+            at += len;
+            first_span = self.spans.len();
+        }
+        self.partial_from = first_span;
+    }
+
+    /// Keeps only the arguments of the request that is not whole.
+    fn forget_executed(&mut self) {
+        debug_assert!(self.is_empty());
+        self.requests.clear();
+        self.next = 0;
+        if self.decoder.in_progress() {
+            self.spans.drain(..self.partial_from);
+        } else {
+            self.spans.clear();
+        }
+        self.partial_from = 0;
+    }
+
+    #[inline]
+    fn note(&mut self, whole: &[u8], first_span: usize, rules: &Rules) {
+        let spans = &self.spans[first_span..];
+        let arg = |index: usize| whole.get(spans.get(index)?.range());
+        let request = Request {
+            len: whole.len(),
+            first_span: u32::try_from(first_span).unwrap_or(u32::MAX),
+            spans: u32::try_from(spans.len()).unwrap_or(u32::MAX),
+            hash: arg(1).map(|key| rules.hasher.key(key).hash),
+            command: None,
+        };
+        self.requests.push(request);
+    }
+
+    /// Looks the commands up, for a thread that does not know of renamed ones.
+    pub(crate) fn look_up(&mut self, buf: &[u8]) {
+        let mut at = 0;
+        for request in &mut self.requests {
+            let span = self.spans[request.first_span as usize..].first().filter(|_| request.spans > 0);
+            let name = span.and_then(|span| buf.get(at..at + request.len)?.get(span.range()));
+            request.command = name.and_then(vireo_core::commands::table::lookup);
+            at += request.len;
+        }
+    }
+
+    /// One step of fetching for the requests that run first.
+    pub(crate) fn fetch_first(&self, step: usize, keyspace: &Keyspace, db: usize) -> usize {
+        let (step, distance) = STEPS[step];
+        let end = (self.next + distance).min(self.requests.len());
+        (self.next..end).for_each(|index| self.fetch(index, step, keyspace, db));
+        end - self.next
+    }
+
+    /// Begins to fetch the lists themselves, which another thread has written.
+    pub(crate) fn prefetch(&self) {
+        vireo_core::prefetch_slice(&self.requests);
+        vireo_core::prefetch_slice(&self.spans);
+    }
+
+    /// How many steps of fetching there are.
+    pub(crate) const FETCH_STEPS: usize = STEPS.len();
+
+    /// More than one request waits, so that fetching overlaps with work.
+    pub(crate) fn is_pipeline(&self) -> bool {
+        self.requests.len() - self.next > 1
+    }
+
+    #[inline]
+    fn fetch(&self, index: usize, step: Prefetch, keyspace: &Keyspace, db: usize) {
+        if let Some(hash) = self.requests.get(index).and_then(|request| request.hash) {
+            keyspace.prefetch(db, hash, step);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use vireo_core::keyspace::{HashSeed, KeyHasher, Keyspace, Layout};
+    use vireo_core::resp::{Limits, ProtocolError};
+
+    use super::{Parsed, Rules};
+
+    fn rules(requests_max: usize) -> Rules {
+        let hasher = KeyHasher::new(HashSeed([7; 16]));
+        Rules { limits: Limits::new(true, 1 << 20), requests_max, hasher }
+    }
+
+    /// Takes all requests that wait; each as its words.
+    fn drain(parsed: &mut Parsed, buf: &[u8]) -> (Vec<Vec<Vec<u8>>>, usize) {
+        let keyspace = Keyspace::new(Layout { databases: 1, shard_bits: 0 }, HashSeed([7; 16]));
+        let (mut all, mut at) = (Vec::new(), 0);
+        while let Some(request) = parsed.pop(&keyspace, 0) {
+            if !request.is_empty() {
+                let args = parsed.args(&request, &buf[at..]);
+                all.push(args.iter_from(0).map(<[u8]>::to_vec).collect());
+            }
+            at += request.len;
+        }
+        (all, at)
+    }
+
+    #[test]
+    fn any_split_gives_the_same_requests() {
+        let stream = b"*2\r\n$3\r\nGET\r\n$1\r\na\r\nPING\r\n\r\n*1\r\n$4\r\nPING\r\n*3\r\n$3\r\nSET\r\n$1\r\nb\r\n$2\r\nxy\r\n";
+        for cut in 0..stream.len() {
+            for requests_max in [1, 2, 64] {
+                let (mut parsed, mut held, mut seen) = (Parsed::default(), Vec::new(), Vec::new());
+                for part in [&stream[..cut], &stream[cut..]] {
+                    held.extend_from_slice(part);
+                    loop {
+                        parsed.fill(&mut held, &rules(requests_max));
+                        let (requests, used) = drain(&mut parsed, &held);
+                        held.drain(..used);
+                        seen.extend(requests);
+                        if used == 0 {
+                            break;
+                        }
+                    }
+                }
+                let words: Vec<usize> = seen.iter().map(Vec::len).collect();
+                assert_eq!(words, [2, 1, 1, 3], "cut at {cut}");
+                assert_eq!(seen[3], [b"SET".to_vec(), b"b".to_vec(), b"xy".to_vec()]);
+                assert!(held.is_empty() && !parsed.is_in_use());
+            }
+        }
+    }
+
+    #[test]
+    fn an_error_comes_behind_the_requests_before_it() {
+        let mut buf = b"PING\r\n*1\r\n:1\r\n".to_vec();
+        let mut parsed = Parsed::default();
+        parsed.fill(&mut buf, &rules(64));
+        assert_eq!(drain(&mut parsed, &buf).0, [[b"PING".to_vec()]]);
+        assert_eq!(parsed.take_error(), Some(ProtocolError::ExpectedDollar(b':')));
+    }
+}

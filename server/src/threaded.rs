@@ -1,0 +1,371 @@
+//! The loop's side of I/O threads: when clients are lent, what is done when they come back, how many threads run.
+
+use vireo_core::engine::Engine;
+use vireo_core::engine::host::LogLevel;
+use vireo_core::offload::{Decision, Job};
+use vireo_core::platform::{Event, Platform, Threads};
+
+use crate::connection::{Closing, Connection, Lent};
+use crate::outside::Outside;
+use crate::parsed::Parsed;
+use crate::serve::{Server, Socket};
+use crate::workers::{Crew, Jobs, main_load};
+
+/// Looks at the outbox before the loop lets others run or waits: about two microseconds.
+const RESULT_LOOKS: u32 = 100;
+
+impl Lent {
+    /// Adds an event to those that wait.
+    pub(crate) fn note(&mut self, event: Event) {
+        let all = self.event.get_or_insert(event);
+        all.readable |= event.readable;
+        all.writable |= event.writable;
+        all.closed |= event.closed;
+    }
+}
+
+impl<P: Platform> Server<P> {
+    /// Waits until something has happened or the time is over.
+    pub(crate) fn wait(&mut self, events: &mut Vec<Event>, timeout_ns: u64) {
+        if self.outside.crew.as_ref().is_none_or(|crew| crew.clients_out() == 0 && !crew.is_poll_out()) {
+            self.outside.poll(events, timeout_ns);
+            return;
+        }
+        let Some(crew) = self.outside.crew.as_mut() else { return };
+        let is_polled = crew.clients_out() > 0 && crew.lend_poll();
+        crew.announce();
+        for _ in 0..RESULT_LOOKS {
+            if crew.has_results() {
+                return;
+            }
+            core::hint::spin_loop();
+        }
+        if is_polled || crew.is_poll_out() {
+            // Whoever polls comes back soon; there is nothing to wait in meanwhile.
+            P::Threads::yield_now();
+            return;
+        }
+        let sleeps = crew.begin_wait();
+        self.outside.poll(events, if sleeps { timeout_ns } else { 0 });
+        if let Some(crew) = &self.outside.crew {
+            crew.end_wait();
+        }
+    }
+
+    /// Lends a client to be read from; over a full inbox it is read here.
+    pub(crate) fn lend_read(&mut self, mut connection: Box<Connection<Socket<P>>>) {
+        let limit = self.engine.shared.config.settings().client_query_buffer_limit;
+        connection.held_max = usize::try_from(limit).unwrap_or(usize::MAX).saturating_add(1);
+        if !connection.limits.is_authenticated() {
+            connection.limits = self.limits(connection.slot);
+        }
+        if !connection.limits.is_authenticated() {
+            // Each of its requests may change what the next may be.
+            self.read_from(connection);
+            return;
+        }
+        let slot = connection.slot;
+        let Some(crew) = self.outside.crew.as_mut() else { return self.read_from(connection) };
+        match crew.lend_read(connection) {
+            Ok(()) => {
+                self.outside.connections.lend(slot);
+                self.outside.totals.io_reads_pending += 1;
+            }
+            Err(connection) => self.read_from(connection),
+        }
+    }
+
+    /// Deals with what has come back.
+    pub(crate) fn take_results(&mut self) {
+        if !self.outside.has_results() {
+            return;
+        }
+        let mut returned = core::mem::take(&mut self.returned);
+        let mut received = core::mem::take(&mut self.received);
+        // As many as can be there now; what comes meanwhile waits for the next turn, so that others get theirs.
+        let rounds = self.outside.crew.as_ref().map_or(0, |crew| crew.clients_out() / 8 + 1);
+        for _ in 0..rounds {
+            if let Some(crew) = self.outside.crew.as_mut() {
+                crew.take(&mut returned);
+            }
+            if returned.is_empty() {
+                break;
+            }
+            for word in returned.drain(..) {
+                self.take_one(word.into_job(), &mut received);
+            }
+        }
+        self.execute_batch(&mut received);
+        (self.returned, self.received) = (returned, received);
+    }
+
+    fn take_one(&mut self, job: Job<Jobs<P>>, received: &mut Vec<Box<Connection<Socket<P>>>>) {
+        let Some(crew) = self.outside.crew.as_mut() else { return };
+        match job {
+            Job::Read(connection) => {
+                crew.client_is_back();
+                self.outside.totals.io_reads_pending -= 1;
+                self.outside.totals.io_reads += 1;
+                connection.parsed.prefetch();
+                connection.read.prefetch();
+                // It counts as lent, and events are noted for it, until its turn has come.
+                received.push(connection);
+                if received.len() >= self.engine.shared.config.settings().prefetch_batch_max.max(1) {
+                    self.execute_batch(received);
+                }
+            }
+            Job::Write(connection) => {
+                crew.client_is_back();
+                self.outside.totals.io_writes_pending -= 1;
+                self.outside.totals.io_writes += 1;
+                self.after_write(connection);
+            }
+            Job::Poll(poll) => {
+                self.outside.totals.io_polls += 1;
+                self.outside.totals.loop_events += poll.events.len() as u64;
+                poll.events.iter().for_each(|event| self.on_event(*event));
+                if let Some(crew) = self.outside.crew.as_mut() {
+                    crew.poll_is_back(poll);
+                }
+            }
+            Job::Free(_) => {}
+        }
+    }
+
+    /// Executes what a batch of clients has sent, after the memory of their keys was asked for.
+    fn execute_batch(&mut self, received: &mut Vec<Box<Connection<Socket<P>>>>) {
+        if received.len() > 1 && self.engine.shared.config.settings().prefetch_batch_max > 1 {
+            let mut entries = 0;
+            for step in 0..Parsed::FETCH_STEPS {
+                for connection in received.iter() {
+                    let db = self.db_of(connection.slot);
+                    entries += connection.parsed.fetch_first(step, &self.engine.keyspace, db);
+                }
+            }
+            self.outside.totals.io_prefetch_batches += 1;
+            self.outside.totals.io_prefetch_entries += (entries / Parsed::FETCH_STEPS) as u64;
+        }
+        for connection in received.drain(..) {
+            self.after_read(connection);
+        }
+    }
+
+    fn after_read(&mut self, mut connection: Box<Connection<Socket<P>>>) {
+        let lent = self.outside.connections.take_back(connection.slot);
+        // Had it been listed, the flush found it lent; what waits is sent below.
+        connection.flush_listed = false;
+        self.outside.count_traffic(&mut connection);
+        if lent.doomed || connection.gone {
+            self.outside.close(connection, &mut self.engine);
+            return;
+        }
+        connection.out.push(&lent.deliveries);
+        let outcome = self.execute_received(&mut connection);
+        let session = self.engine.shared.clients.get(connection.slot);
+        if session.is_some_and(|session| session.authenticated != connection.limits.is_authenticated()) {
+            connection.limits = self.limits(connection.slot);
+        }
+        connection.may_read_more |= self.note_event(&mut connection, &lent);
+        self.send_or_put(connection, outcome.is_err());
+    }
+
+    fn after_write(&mut self, mut connection: Box<Connection<Socket<P>>>) {
+        let lent = self.outside.connections.take_back(connection.slot);
+        // Had it been listed, the flush found it lent; what waits is sent below.
+        connection.flush_listed = false;
+        self.outside.count_traffic(&mut connection);
+        if lent.doomed || connection.gone {
+            self.outside.close(connection, &mut self.engine);
+            return;
+        }
+        connection.out.give_spare(&mut self.chunks);
+        // Without room, the poller tells when there is some; it may have done so already.
+        let may_write = connection.out.is_empty() || lent.event.is_some_and(|event| event.writable);
+        connection.out.push(&lent.deliveries);
+        connection.may_read_more |= self.note_event(&mut connection, &lent);
+        if may_write {
+            self.send_or_put(connection, false);
+        } else {
+            self.put_ready(connection);
+        }
+    }
+
+    /// Takes note of what the poller told while the client was lent. Returns whether there is something to read.
+    fn note_event(&mut self, connection: &mut Connection<Socket<P>>, lent: &Lent) -> bool {
+        lent.event.is_some_and(|event| {
+            connection.peer_ended |= event.closed;
+            event.readable || event.closed
+        })
+    }
+
+    /// Has a client's replies sent, if there are any, or puts it back.
+    fn send_or_put(&mut self, mut connection: Box<Connection<Socket<P>>>, gone: bool) {
+        if gone || (connection.closing != Closing::No && connection.out.is_empty()) {
+            self.outside.close(connection, &mut self.engine);
+            return;
+        }
+        if connection.out.is_empty() {
+            self.put_ready(connection);
+            return;
+        }
+        if !self.outside.lends() {
+            let gone = self.outside.flush(&mut connection).is_err();
+            self.outside.count_traffic(&mut connection);
+            if gone {
+                self.outside.close(connection, &mut self.engine);
+            } else {
+                self.put_ready(connection);
+            }
+            return;
+        }
+        let may_read_more = connection.may_read_more;
+        let slot = connection.slot;
+        self.outside.lend_write(connection, &mut self.engine);
+        if may_read_more && let Some(lent) = self.outside.connections.lent_mut(slot) {
+            // To be read once the replies are sent.
+            lent.note(Event { token: 0, readable: true, writable: false, closed: false });
+        }
+    }
+
+    fn put_ready(&mut self, connection: Box<Connection<Socket<P>>>) {
+        if connection.may_read_more && !connection.paused {
+            self.outside.ready.push(connection.slot);
+        }
+        self.outside.connections.put(connection);
+    }
+
+    /// Has an I/O thread free the large values that were removed in this turn.
+    pub(crate) fn hand_over_garbage(&mut self) {
+        let Some(crew) = self.outside.crew.as_mut() else { return };
+        let mut garbage = Vec::new();
+        self.engine.keyspace.take_garbage(&mut garbage);
+        if garbage.is_empty() {
+            return;
+        }
+        let count = garbage.len() as u64;
+        // Without room, or without threads that run, it is freed here.
+        if crew.free(garbage).is_ok() {
+            self.outside.totals.io_freed += count;
+        }
+    }
+
+    /// Brings the number of threads to what the configuration says.
+    pub(crate) fn fit_threads(&mut self) {
+        let wanted = self.engine.shared.config.settings().io_threads.saturating_sub(1);
+        let have = self.outside.crew.as_ref().map_or(0, Crew::len);
+        if wanted == have {
+            self.outside.draining = false;
+            return;
+        }
+        if wanted > have {
+            let cpus = self.engine.shared.config.text("server-cpulist");
+            let outside = &mut self.outside;
+            let hasher = self.engine.keyspace.hasher();
+            self.engine.keyspace.keep_garbage(true);
+            let crew = outside.crew.get_or_insert_with(|| Crew::new(&outside.poller, &outside.clock, hasher));
+            if let Err(error) = crew.grow(wanted, &cpus) {
+                outside.log(LogLevel::Warning, format_args!("Failed creating an I/O thread: {error}"));
+                let count = crew_len(outside) + 1;
+                self.engine.shared.config.set_by_host("io-threads", &count.to_string());
+            }
+            return;
+        }
+        // Whatever is lent comes back first; the loop goes on meanwhile.
+        self.outside.draining = wanted == 0;
+        let Some(crew) = self.outside.crew.as_mut() else { return };
+        let is_out = crew.clients_out() > 0 || crew.is_poll_out();
+        if wanted == 0 && is_out {
+            // Somebody must finish what is in the inbox.
+            crew.set_running(1);
+            return;
+        }
+        crew.set_running(crew.running().min(wanted));
+        if crew.fits_outbox() && (wanted..have).all(|index| crew.is_private_empty(index)) {
+            crew.shrink(wanted);
+            self.outside.draining = false;
+            self.engine.keyspace.keep_garbage(wanted > 0);
+        }
+    }
+}
+
+fn crew_len<P: Platform>(outside: &Outside<P>) -> usize {
+    outside.crew.as_ref().map_or(0, Crew::len)
+}
+
+impl<P: Platform> Outside<P> {
+    /// Clients are lent now.
+    #[inline]
+    pub(crate) fn lends(&self) -> bool {
+        !self.draining && self.crew.as_ref().is_some_and(|crew| crew.running() > 0)
+    }
+
+    /// Something has come back from an I/O thread.
+    pub(crate) fn has_results(&self) -> bool {
+        self.crew.as_ref().is_some_and(Crew::has_results)
+    }
+
+    /// Wakes threads for the jobs of this turn.
+    pub(crate) fn announce_jobs(&mut self) {
+        if let Some(crew) = self.crew.as_mut() {
+            crew.announce();
+        }
+    }
+
+    /// Lends a client to be written to; over a full inbox that is done here.
+    pub(crate) fn lend_write(&mut self, connection: Box<Connection<Socket<P>>>, engine: &mut Engine) {
+        let slot = connection.slot;
+        let Some(crew) = self.crew.as_mut() else { return self.connections.put(connection) };
+        match crew.lend_write(connection) {
+            Ok(()) => {
+                self.connections.lend(slot);
+                self.totals.io_writes_pending += 1;
+            }
+            Err(mut connection) => {
+                let gone = self.flush(&mut connection).is_err();
+                self.count_traffic(&mut connection);
+                self.put_or_close(connection, gone, engine);
+            }
+        }
+    }
+
+    /// Decides how many threads run.
+    pub(crate) fn scale_threads(&mut self, engine: &Engine, events: usize) {
+        let Some(crew) = self.crew.as_mut().filter(|crew| crew.len() > 0) else { return };
+        let (now_us, running, len) = (self.now.mono_us, crew.running(), crew.len());
+        if engine.shared.config.settings().io_threads_always_active {
+            if events > 0 && running < len {
+                crew.set_running(len);
+            }
+            return;
+        }
+        let totals = &self.totals;
+        let is_busy = self.ignition.sample(now_us, || main_load::<P>(totals.loop_cycles, totals.loop_events));
+        if running == 0 {
+            if is_busy {
+                crew.set_running(1);
+                self.scaler.changed(now_us);
+            }
+            return;
+        }
+        match self.scaler.sample(now_us, crew.depth(), running, len, is_busy) {
+            Decision::Keep => return,
+            Decision::Grow => crew.set_running(running + 1),
+            Decision::Shrink if !crew.is_private_empty(running - 1) => return,
+            Decision::Shrink if running == 1 && (crew.clients_out() > 0 || crew.is_poll_out()) => return,
+            Decision::Shrink => crew.set_running(running - 1),
+        }
+        self.scaler.changed(now_us);
+    }
+
+    /// With `io-threads-always-active`, and when nothing is lent: all go to sleep before the loop waits.
+    pub(crate) fn rest_threads(&mut self, engine: &Engine) {
+        if let Some(crew) = self.crew.as_mut()
+            && crew.running() > 0
+            && engine.shared.config.settings().io_threads_always_active
+            && crew.clients_out() == 0
+            && !crew.is_poll_out()
+        {
+            crew.set_running(0);
+        }
+    }
+}

@@ -1,0 +1,252 @@
+//! I/O threads: many clients whose every reply is checked, while threads come and go and clients are killed.
+
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+mod common;
+
+use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use core::time::Duration;
+use std::io::{Read, Write};
+use std::net::TcpStream;
+
+use common::TestServer;
+use vireo_core::engine::Rng;
+
+/// Options under which every client is lent to a thread.
+const ACTIVE: [&str; 6] = [
+    "--io-threads",
+    "4",
+    "--io-threads-always-active",
+    "yes",
+    // Most of the large values are sent from where they lie.
+    "--min-string-size-avoid-copy-reply-threaded",
+    "5000",
+];
+
+/// A number from the environment: how many seconds the soak lasts, how many clients take part.
+fn scale(name: &str, default: u64) -> u64 {
+    std::env::var(name).map_or(default, |text| text.parse().unwrap())
+}
+
+/// A client that knows what each of its replies must be.
+struct Client {
+    port: u16,
+    stream: Option<TcpStream>,
+    /// Part of every key and message: no other client, earlier or later, has it.
+    name: String,
+    counter: u64,
+    expected: Vec<u8>,
+}
+
+fn request(words: &[&[u8]]) -> Vec<u8> {
+    let mut out = format!("*{}\r\n", words.len()).into_bytes();
+    for word in words {
+        out.extend_from_slice(format!("${}\r\n", word.len()).as_bytes());
+        out.extend_from_slice(word);
+        out.extend_from_slice(b"\r\n");
+    }
+    out
+}
+
+static NAMES: AtomicU64 = AtomicU64::new(0);
+
+impl Client {
+    fn new(port: u16) -> Self {
+        Self { port, stream: None, name: String::new(), counter: 0, expected: Vec::new() }
+    }
+
+    fn connect(&mut self) -> &mut TcpStream {
+        if self.stream.is_none() {
+            self.name = format!("c{}", NAMES.fetch_add(1, Ordering::Relaxed));
+            self.counter = 0;
+            self.expected.clear();
+            let stream = TcpStream::connect(("127.0.0.1", self.port)).unwrap();
+            stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+            stream.set_write_timeout(Some(Duration::from_secs(30))).unwrap();
+            self.stream = Some(stream);
+        }
+        self.stream.as_mut().unwrap()
+    }
+
+    /// Sends a pipeline; `false` when the connection is gone.
+    fn send(&mut self, rng: &mut Rng) -> bool {
+        self.connect();
+        let mut bytes = Vec::new();
+        for _ in 0..=rng.below(12) {
+            let key = format!("{}:{}", self.name, rng.below(4));
+            match rng.below(5) {
+                0 => {
+                    let message = format!("{}-{}", self.name, rng.next_u64());
+                    bytes.extend(request(&[b"ECHO", message.as_bytes()]));
+                    self.expected.extend(format!("${}\r\n{message}\r\n", message.len()).bytes());
+                }
+                1 => {
+                    self.counter += 1;
+                    bytes.extend(request(&[b"INCR", format!("{}:n", self.name).as_bytes()]));
+                    self.expected.extend(format!(":{}\r\n", self.counter).bytes());
+                }
+                2 => {
+                    // Now and then a value that fills buffers, overwritten while it may still be on its way.
+                    let len = if rng.below(20) == 0 { 10_000 + rng.below(300_000) } else { rng.below(600) };
+                    let value =
+                        self.name.bytes().cycle().take(usize::try_from(len).unwrap()).collect::<Vec<u8>>();
+                    // The names are new with each connection; what is left behind goes by itself.
+                    bytes.extend(request(&[b"SET", key.as_bytes(), &value, b"EX", b"30"]));
+                    bytes.extend(request(&[b"GET", key.as_bytes()]));
+                    // Changed in place while the reply before may still be on its way.
+                    bytes.extend(request(&[b"APPEND", key.as_bytes(), b"!"]));
+                    bytes.extend(request(&[b"GETRANGE", key.as_bytes(), b"-3", b"-1"]));
+                    self.expected.extend(format!("+OK\r\n${}\r\n", value.len()).bytes());
+                    self.expected.extend_from_slice(&value);
+                    self.expected.extend(format!("\r\n:{}\r\n", value.len() + 1).bytes());
+                    let tail = [&value[value.len().saturating_sub(2)..], b"!"].concat();
+                    self.expected.extend(format!("${}\r\n", tail.len()).bytes());
+                    self.expected.extend_from_slice(&tail);
+                    self.expected.extend_from_slice(b"\r\n");
+                }
+                3 => {
+                    bytes.extend_from_slice(b"PING\r\n");
+                    self.expected.extend_from_slice(b"+PONG\r\n");
+                }
+                _ => {
+                    bytes.extend(request(&[b"GET", b"nobody:has:this"]));
+                    self.expected.extend_from_slice(b"$-1\r\n");
+                }
+            }
+        }
+        self.stream.as_mut().unwrap().write_all(&bytes).is_ok()
+    }
+
+    /// Reads what must have come and compares; `false` when the connection is gone.
+    fn receive(&mut self) -> bool {
+        let mut got = vec![0; self.expected.len()];
+        if self.stream.as_mut().unwrap().read_exact(&mut got).is_err() {
+            return false;
+        }
+        assert!(got == self.expected, "{}: a reply is not the one that was asked for", self.name);
+        self.expected.clear();
+        true
+    }
+}
+
+/// One thread's clients, until the time is over. Returns how many pipelines were answered.
+fn drive(port: u16, seed: u64, count: u64, stop: &AtomicBool) -> u64 {
+    let mut rng = Rng::new(seed);
+    let mut clients: Vec<Client> = (0..count).map(|_| Client::new(port)).collect();
+    let mut answered = 0;
+    while !stop.load(Ordering::Relaxed) {
+        let sent: Vec<bool> = clients.iter_mut().map(|client| client.send(&mut rng)).collect();
+        for (client, sent) in clients.iter_mut().zip(sent) {
+            if rng.below(50) == 0 {
+                // Goes without reading, perhaps in the middle of a request.
+                let _ = client.stream.as_mut().unwrap().write_all(b"*3\r\n$3\r\nSET\r\n$4\r\nhalf");
+                client.stream = None;
+            } else if sent && client.receive() {
+                answered += 1;
+            } else {
+                client.stream = None;
+            }
+        }
+    }
+    answered
+}
+
+/// Changes the number of threads and kills clients until the time is over, by the server's clock.
+fn disturb(server: &TestServer, stop: &AtomicBool) {
+    let mut admin = server.client();
+    let mut rng = Rng::new(7);
+    let seconds = || redis::cmd("TIME").query::<(u64, u64)>(&mut server.client()).unwrap().0;
+    let until = seconds() + scale("VIREO_SOAK_SECONDS", 3);
+    while seconds() < until {
+        let threads = 1 + rng.below(8);
+        redis::cmd("CONFIG").arg("SET").arg("io-threads").arg(threads).exec(&mut admin).unwrap();
+        let list: String = redis::cmd("CLIENT").arg("LIST").query(&mut admin).unwrap();
+        let own: i64 = redis::cmd("CLIENT").arg("ID").query(&mut admin).unwrap();
+        for line in list.lines().filter(|_| rng.below(100) == 0) {
+            let id: i64 = line.split(['=', ' ']).nth(1).unwrap().parse().unwrap();
+            if id != own {
+                let _: i64 = redis::cmd("CLIENT").arg("KILL").arg("ID").arg(id).query(&mut admin).unwrap();
+            }
+        }
+    }
+    stop.store(true, Ordering::Relaxed);
+}
+
+fn soak(options: &[&str]) {
+    let server = TestServer::start(options);
+    let clients = scale("VIREO_SOAK_CLIENTS", 200);
+    let stop = AtomicBool::new(false);
+    let answered: u64 = std::thread::scope(|scope| {
+        let drivers: Vec<_> = (0..4)
+            .map(|seed| {
+                let (port, stop) = (server.port(), &stop);
+                scope.spawn(move || drive(port, seed, clients / 4, stop))
+            })
+            .collect();
+        disturb(&server, &stop);
+        drivers.into_iter().map(|driver| driver.join().unwrap()).sum()
+    });
+    assert!(answered > clients, "{answered} pipelines were answered");
+    // All are gone but the one who asks, and nothing is lent any more.
+    let mut admin = server.client();
+    loop {
+        let info: String = redis::cmd("INFO").arg("clients").query(&mut admin).unwrap();
+        if info.contains("connected_clients:1\r") {
+            break;
+        }
+    }
+}
+
+#[test]
+fn no_reply_is_lost_or_mixed() {
+    soak(&ACTIVE);
+}
+
+#[test]
+fn threads_that_come_with_the_load() {
+    soak(&["--io-threads", "3"]);
+}
+
+/// The number after a name in INFO.
+fn info(admin: &mut redis::Connection, name: &str) -> u64 {
+    let text: String = redis::cmd("INFO").arg("everything").query(admin).unwrap();
+    let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')).unwrap();
+    line.parse().unwrap()
+}
+
+#[test]
+fn reads_writes_polls_and_frees_are_the_threads() {
+    let server = TestServer::start(&ACTIVE);
+    let mut admin = server.client();
+    let value = vec![b'v'; 100_000];
+    for _ in 0..50 {
+        redis::cmd("SET").arg("k").arg(&value).exec(&mut admin).unwrap();
+    }
+    assert!(info(&mut admin, "io_threaded_reads_processed") >= 50);
+    assert!(info(&mut admin, "io_threaded_writes_processed") >= 50);
+    assert!(info(&mut admin, "io_threaded_poll_processed") > 0);
+    assert!(info(&mut admin, "io_threaded_freed_objects") > 0);
+    assert_eq!(info(&mut admin, "io_threads_active"), 1);
+    redis::cmd("CONFIG").arg("SET").arg("io-threads").arg(1).exec(&mut admin).unwrap();
+    let text: String = redis::cmd("INFO").arg("cpu").query(&mut admin).unwrap();
+    assert!(!text.contains("used_active_time_io_thread_1"), "{text}");
+    let before = info(&mut admin, "io_threaded_reads_processed");
+    let got: Vec<u8> = redis::cmd("GET").arg("k").query(&mut admin).unwrap();
+    assert_eq!(got, value);
+    assert_eq!(info(&mut admin, "io_threaded_reads_processed"), before);
+}
+
+//= security Redis 8.10.1: CLIENT KILL of a connection that somebody else works on
+#[test]
+fn a_killed_client_gets_no_more_replies() {
+    let server = TestServer::start(&ACTIVE);
+    for _ in 0..100 {
+        let mut victim = server.raw();
+        victim.ask(b"CLIENT SETNAME victim\r\n", b"+OK\r\n");
+        let mut killer = server.raw();
+        victim.send(&b"PING\r\n".repeat(50));
+        killer.ask(b"CLIENT KILL NAME victim\r\nPING\r\n", b":1\r\n+PONG\r\n");
+        let got = victim.until_closed();
+        assert!(b"+PONG\r\n".repeat(50).starts_with(&got));
+    }
+}
