@@ -156,6 +156,17 @@ mod tests {
     use super::LinuxNet;
 
     #[test]
+    fn a_port_is_shared_only_by_those_who_agree() {
+        let shared = ListenOptions { backlog: 16, reuse_port: true };
+        let first = LinuxNet::listen(&Addr::V4([127, 0, 0, 1], 0), shared).unwrap();
+        let addr = LinuxNet::local_addr(&first).unwrap();
+        let second = LinuxNet::listen(&addr, shared).unwrap();
+        let alone = ListenOptions { backlog: 16, reuse_port: false };
+        assert_eq!(LinuxNet::listen(&addr, alone).unwrap_err().kind, IoErrorKind::AddrInUse);
+        drop(second);
+    }
+
+    #[test]
     fn tcp_accept_read_write() {
         let options = ListenOptions { backlog: 16, reuse_port: false };
         let listener = LinuxNet::listen(&Addr::V4([127, 0, 0, 1], 0), options).unwrap();
