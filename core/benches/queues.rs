@@ -7,12 +7,11 @@
 extern crate alloc;
 
 use alloc::sync::Arc;
-use core::hint::spin_loop;
 use std::time::Instant;
 
 use vireo_core::queue::{mpsc, spmc, spsc};
 
-const ITEMS: usize = 2_000_000;
+const ITEMS: usize = 1_000_000;
 const LEN: usize = 4096;
 const RUNS: usize = 9;
 
@@ -41,7 +40,7 @@ where
             scope.spawn(move || {
                 for item in 0..each {
                     while !push(item) {
-                        spin_loop();
+                        std::thread::yield_now();
                     }
                 }
             });
@@ -52,7 +51,7 @@ where
                 while left > 0 {
                     match pop() {
                         Some(_) => left -= 1,
-                        None => spin_loop(),
+                        None => std::thread::yield_now(),
                     }
                 }
             });
@@ -137,7 +136,7 @@ fn main() {
                     let pushed = (producer.flush() || item + 1 < ITEMS / 2) && producer.push(item).is_ok();
                     if item + 1 == ITEMS / 2 && pushed {
                         while !producer.flush() {
-                            spin_loop();
+                            std::thread::yield_now();
                         }
                     }
                     pushed
