@@ -278,22 +278,23 @@ impl<P: Platform> Outside<P> {
     }
 
     /// Sends what waits for a connection, as much as there is room for; the poller tells when there is room for the rest.
-    pub(crate) fn flush(&mut self, connection: &mut Connection<Socket<P>>) -> Result<(), Gone> {
+    fn flush(&mut self, connection: &mut Connection<Socket<P>>) -> Result<(), Gone> {
         client_io::transmit::<P::Net>(connection)?;
         if connection.out.is_empty() && connection.closing != Closing::No { Err(Gone) } else { Ok(()) }
     }
 
     /// The socket of a connection has room again.
     pub(crate) fn write_to(&mut self, slot: ClientSlot, engine: &mut Engine) {
-        if let Some(mut connection) = self.connections.take(slot) {
-            if self.lends() {
-                self.lend_write(connection, engine);
-                return;
-            }
-            let gone = self.flush(&mut connection).is_err();
-            self.count_traffic(&mut connection);
-            self.put_or_close(connection, gone, engine);
+        if let Some(connection) = self.connections.take(slot) {
+            self.send_out(connection, engine);
         }
+    }
+
+    /// Sends what waits for a connection, then puts it back or closes it.
+    pub(crate) fn flush_and_put(&mut self, mut connection: Box<Connection<Socket<P>>>, engine: &mut Engine) {
+        let gone = self.flush(&mut connection).is_err();
+        self.count_traffic(&mut connection);
+        self.put_or_close(connection, gone, engine);
     }
 
     /// Sends what others' commands left for connections.
@@ -301,10 +302,11 @@ impl<P: Platform> Outside<P> {
         for slot in core::mem::take(&mut self.flush_list) {
             let Some(mut connection) = self.connections.take(slot) else { continue };
             connection.flush_listed = false;
-            let gone =
-                self.over_output_limit(&mut connection, engine) || self.flush(&mut connection).is_err();
-            self.count_traffic(&mut connection);
-            self.put_or_close(connection, gone, engine);
+            if self.over_output_limit(&mut connection, engine) {
+                self.close(connection, engine);
+            } else {
+                self.flush_and_put(connection, engine);
+            }
         }
     }
 

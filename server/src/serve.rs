@@ -140,7 +140,7 @@ impl<P: Platform> Server<P> {
     pub(crate) fn on_readable(&mut self, slot: ClientSlot) {
         if let Some(lent) = self.outside.connections.lent_mut(slot) {
             // Lent for writing, perhaps a moment ago: it is read from when it comes back.
-            lent.note(Event { token: 0, readable: true, writable: false, closed: false });
+            lent.note_readable();
             return;
         }
         let Some(connection) = self.outside.connections.take(slot) else { return };
@@ -203,14 +203,19 @@ impl<P: Platform> Server<P> {
 
     /// Reads into the client's own buffer, where part of a request waits.
     fn read_own(&mut self, connection: &mut Connection<Socket<P>>) -> Result<(), Gone> {
-        // One byte more than the limit shows that it is passed, before such a request can become whole.
-        let limit = self.engine.shared.config.settings().client_query_buffer_limit;
-        connection.held_max = usize::try_from(limit).unwrap_or(usize::MAX).saturating_add(1);
+        self.limit_query(connection);
         client_io::read_own::<P::Net>(connection)?;
         if !connection.paused {
             self.execute_own(connection)?;
         }
         self.outside.check_query_limit(connection, &self.engine)
+    }
+
+    /// Says how much of requests may wait with a client from now on.
+    pub(crate) fn limit_query(&self, connection: &mut Connection<Socket<P>>) {
+        // One byte more than the limit shows that it is passed, before such a request can become whole.
+        let limit = self.engine.shared.config.settings().client_query_buffer_limit;
+        connection.held_max = usize::try_from(limit).unwrap_or(usize::MAX).saturating_add(1);
     }
 
     /// Executes what is whole in the client's own buffer and sends the replies.

@@ -22,6 +22,11 @@ impl Lent {
         all.writable |= event.writable;
         all.closed |= event.closed;
     }
+
+    /// Same, for something to read that the poller will not tell again.
+    pub(crate) fn note_readable(&mut self) {
+        self.note(Event { token: 0, readable: true, writable: false, closed: false });
+    }
 }
 
 impl<P: Platform> Server<P> {
@@ -54,8 +59,7 @@ impl<P: Platform> Server<P> {
 
     /// Lends a client to be read from; over a full inbox it is read here.
     pub(crate) fn lend_read(&mut self, mut connection: Box<Connection<Socket<P>>>) {
-        let limit = self.engine.shared.config.settings().client_query_buffer_limit;
-        connection.held_max = usize::try_from(limit).unwrap_or(usize::MAX).saturating_add(1);
+        self.limit_query(&mut connection);
         if !connection.limits.is_authenticated() {
             connection.limits = self.limits(connection.slot);
         }
@@ -199,7 +203,7 @@ impl<P: Platform> Server<P> {
     }
 
     /// Has a client's replies sent, if there are any, or puts it back.
-    fn send_or_put(&mut self, mut connection: Box<Connection<Socket<P>>>, gone: bool) {
+    fn send_or_put(&mut self, connection: Box<Connection<Socket<P>>>, gone: bool) {
         if gone || (connection.closing != Closing::No && connection.out.is_empty()) {
             self.outside.close(connection, &mut self.engine);
             return;
@@ -208,22 +212,14 @@ impl<P: Platform> Server<P> {
             self.put_ready(connection);
             return;
         }
-        if !self.outside.lends() {
-            let gone = self.outside.flush(&mut connection).is_err();
-            self.outside.count_traffic(&mut connection);
-            if gone {
-                self.outside.close(connection, &mut self.engine);
-            } else {
-                self.put_ready(connection);
+        let (slot, reads_on) = (connection.slot, connection.may_read_more && !connection.paused);
+        self.outside.send_out(connection, &mut self.engine);
+        if reads_on {
+            // Read once the replies are sent: now, or when it comes back.
+            match self.outside.connections.lent_mut(slot) {
+                Some(lent) => lent.note_readable(),
+                None => self.outside.ready.push(slot),
             }
-            return;
-        }
-        let may_read_more = connection.may_read_more;
-        let slot = connection.slot;
-        self.outside.lend_write(connection, &mut self.engine);
-        if may_read_more && let Some(lent) = self.outside.connections.lent_mut(slot) {
-            // To be read once the replies are sent.
-            lent.note(Event { token: 0, readable: true, writable: false, closed: false });
         }
     }
 
@@ -311,20 +307,19 @@ impl<P: Platform> Outside<P> {
         }
     }
 
-    /// Lends a client to be written to; over a full inbox that is done here.
-    pub(crate) fn lend_write(&mut self, connection: Box<Connection<Socket<P>>>, engine: &mut Engine) {
+    /// Sends what waits for a client, or lends it for that; over a full inbox it is done here.
+    pub(crate) fn send_out(&mut self, connection: Box<Connection<Socket<P>>>, engine: &mut Engine) {
         let slot = connection.slot;
-        let Some(crew) = self.crew.as_mut() else { return self.connections.put(connection) };
-        match crew.lend_write(connection) {
-            Ok(()) => {
+        let refused = match self.crew.as_mut() {
+            Some(crew) if !self.draining && crew.running() > 0 => crew.lend_write(connection).err(),
+            _ => Some(connection),
+        };
+        match refused {
+            None => {
                 self.connections.lend(slot);
                 self.totals.io_writes_pending += 1;
             }
-            Err(mut connection) => {
-                let gone = self.flush(&mut connection).is_err();
-                self.count_traffic(&mut connection);
-                self.put_or_close(connection, gone, engine);
-            }
+            Some(connection) => self.flush_and_put(connection, engine),
         }
     }
 

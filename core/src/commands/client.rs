@@ -152,7 +152,7 @@ pub(crate) fn client_unpause(cx: &mut Ctx<'_>, _args: &Args<'_>) -> CmdResult {
     Ok(())
 }
 
-/// `CLIENT UNBLOCK id [TIMEOUT | ERROR]: no command blocks yet, and a pause cannot be unblocked.`
+/// `CLIENT UNBLOCK id [TIMEOUT | ERROR]`: no command blocks yet, and a pause cannot be unblocked.
 pub(crate) fn client_unblock(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
     if args.len() == 4 && !args.is(3, "TIMEOUT") && !args.is(3, "ERROR") {
         return Err(CmdError::Text("ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR"));
