@@ -4,6 +4,10 @@
 //! agrees with the allocator's own. Counters are kept per thread, each on its own cache line, and summed when
 //! read: an allocation never touches a line that another thread writes.
 //!
+//! A block of two megabytes aligned to its size is one of the keyspace's, which counts what it uses of it. Such blocks
+//! are to lie in huge pages, which saves a look-up's page walks, but for the first few, so that a small server stays
+//! small: nothing here forks, so there is no copy of a huge page to fear.
+//!
 //! jemalloc serves by default; without the `jemalloc` feature the system's allocator does.
 #![expect(unsafe_code, reason = "implements GlobalAlloc by handing each call on to the allocator below")]
 
@@ -37,8 +41,11 @@ pub struct Counted;
 
 /// Bytes allocated by the program now.
 pub fn used() -> u64 {
+    // ORDERING: statistics only; a thread that begins now has hardly allocated.
+    let threads = NEXT.load(Ordering::Relaxed).min(SHARED);
     // ORDERING: statistics only; each slot is exact for its own thread.
-    let sum: i64 = SLOT.iter().map(|slot| slot.0.load(Ordering::Relaxed)).sum();
+    let sum: i64 =
+        SLOT[..threads].iter().chain(&SLOT[SHARED..]).map(|slot| slot.0.load(Ordering::Relaxed)).sum();
     u64::try_from(sum).unwrap_or(0)
 }
 
@@ -63,6 +70,32 @@ fn slot_of_thread(mine: &Cell<usize>) -> usize {
         mine.set(NEXT.fetch_add(1, Ordering::Relaxed).min(SHARED));
     }
     mine.get()
+}
+
+/// Blocks of the keyspace are so long, and aligned to it.
+const BLOCK_LEN: usize = 2 * 1024 * 1024;
+/// So many of them stay in small pages.
+const SMALL_BLOCKS: usize = 4;
+static BLOCKS: AtomicUsize = AtomicUsize::new(0);
+
+#[inline]
+fn is_block(layout: Layout) -> bool {
+    layout.align() == BLOCK_LEN
+}
+
+#[cold]
+fn new_block(layout: Layout) -> *mut u8 {
+    // SAFETY: the layout is that of a block, so not of size zero.
+    let block = unsafe { Below.alloc(layout) };
+    // ORDERING: only roughly the number matters.
+    if !block.is_null() && BLOCKS.fetch_add(1, Ordering::Relaxed) >= SMALL_BLOCKS {
+        #[cfg(target_os = "linux")]
+        // SAFETY: the block was just allocated and advice changes no contents. A refusal leaves small pages.
+        unsafe {
+            libc::madvise(block.cast(), layout.size(), libc::MADV_HUGEPAGE)
+        };
+    }
+    block
 }
 
 #[inline]
@@ -108,6 +141,9 @@ fn size_class(size: usize, align: usize) -> usize {
 unsafe impl GlobalAlloc for Counted {
     #[inline]
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        if is_block(layout) {
+            return new_block(layout);
+        }
         count(class(layout));
         // SAFETY: the caller's contract is the one below's.
         unsafe { Below.alloc(layout) }
@@ -115,7 +151,12 @@ unsafe impl GlobalAlloc for Counted {
 
     #[inline]
     unsafe fn dealloc(&self, ptr: *mut u8, layout: Layout) {
-        count(-class(layout));
+        if is_block(layout) {
+            // ORDERING: only roughly the number matters.
+            BLOCKS.fetch_sub(1, Ordering::Relaxed);
+        } else {
+            count(-class(layout));
+        }
         // SAFETY: the caller's contract is the one below's.
         unsafe { Below.dealloc(ptr, layout) }
     }

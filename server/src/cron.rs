@@ -72,7 +72,7 @@ impl<P: Platform> Outside<P> {
     pub(crate) fn cron(&mut self, engine: &mut Engine) {
         let hz = engine.shared.config.settings().hz;
         self.cron_due_us = self.now.mono_us + 1_000_000 / hz;
-        self.marks.peak = self.marks.peak.max(alloc::used());
+        self.marks.peak = self.marks.peak.max(alloc::used() + engine.keyspace.slot_bytes());
         if self.switches.pause_cron {
             return;
         }

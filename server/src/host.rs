@@ -22,12 +22,12 @@ impl<P: Platform> Host for Outside<P> {
         &self.facts
     }
 
-    fn used_memory(&mut self) -> u64 {
-        alloc::used()
+    fn used_memory(&mut self, slot_bytes: u64) -> u64 {
+        alloc::used() + slot_bytes
     }
 
-    fn memory(&mut self) -> MemoryUse {
-        let used = alloc::used();
+    fn memory(&mut self, slot_bytes: u64) -> MemoryUse {
+        let used = alloc::used() + slot_bytes;
         self.marks.peak = self.marks.peak.max(used);
         let rss = P::System::resident_bytes();
         let figures = allocator::figures(used, rss);
@@ -66,13 +66,13 @@ impl<P: Platform> Host for Outside<P> {
         self.crew.iter().flat_map(|crew| crew.active_us()).collect()
     }
 
-    fn reset_stats(&mut self) {
+    fn reset_stats(&mut self, slot_bytes: u64) {
         self.totals = NetTotals {
             io_reads_pending: self.totals.io_reads_pending,
             io_writes_pending: self.totals.io_writes_pending,
             ..NetTotals::default()
         };
-        self.marks.peak = alloc::used();
+        self.marks.peak = alloc::used() + slot_bytes;
     }
 
     fn io_use(&mut self, slot: ClientSlot) -> IoUse {

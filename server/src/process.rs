@@ -204,8 +204,12 @@ fn write_pid_file(path: &str) {
 pub(crate) fn disable_huge_pages() -> bool {
     #[cfg(target_os = "linux")]
     {
+        // Memory that asks for huge pages keeps them; older kernels know only all or nothing.
+        const EXCEPT_ADVISED: libc::c_ulong = 2;
         // SAFETY: takes plain numbers and changes a flag of this process alone.
-        unsafe { libc::prctl(libc::PR_SET_THP_DISABLE, 1, 0, 0, 0) == 0 }
+        let all_but_advised = unsafe { libc::prctl(libc::PR_SET_THP_DISABLE, 1, EXCEPT_ADVISED, 0, 0) == 0 };
+        // SAFETY: as above.
+        all_but_advised || unsafe { libc::prctl(libc::PR_SET_THP_DISABLE, 1, 0, 0, 0) == 0 }
     }
     #[cfg(not(target_os = "linux"))]
     {

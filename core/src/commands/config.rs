@@ -49,7 +49,7 @@ pub(crate) fn config_resetstat(cx: &mut Ctx<'_>, _args: &Args<'_>) -> CmdResult 
     cx.shared.stats.reset();
     cx.shared.latency.reset_histograms(&[]);
     cx.keys.keyspace().stats = crate::keyspace::KeyspaceStats::default();
-    cx.host.reset_stats();
+    cx.host.reset_stats(cx.keys.keyspace().slot_bytes());
     cx.reply.ok();
     Ok(())
 }

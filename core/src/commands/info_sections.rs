@@ -103,7 +103,7 @@ pub(super) fn clients(text: &mut String, cx: &mut Ctx<'_>) {
 }
 
 pub(super) fn memory(text: &mut String, cx: &mut Ctx<'_>) {
-    let m = cx.host.memory();
+    let m = cx.host.memory(cx.keys.keyspace().slot_bytes());
     let allocator = cx.host.facts().allocator.clone();
     let total = cx.host.facts().total_system_memory;
     let keyspace = cx.keys.keyspace();

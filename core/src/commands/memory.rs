@@ -46,7 +46,7 @@ pub(crate) fn memory_malloc_stats(cx: &mut Ctx<'_>, _args: &Args<'_>) -> CmdResu
 /// MEMORY DOCTOR
 pub(crate) fn memory_doctor(cx: &mut Ctx<'_>, _args: &Args<'_>) -> CmdResult {
     const SMALL: u64 = 5 << 20;
-    let memory = cx.host.memory();
+    let memory = cx.host.memory(cx.keys.keyspace().slot_bytes());
     let mut findings: Vec<String> = Vec::new();
     if memory.used > SMALL {
         if memory.peak > memory.used / 2 * 3 {
@@ -76,7 +76,7 @@ pub(crate) fn memory_doctor(cx: &mut Ctx<'_>, _args: &Args<'_>) -> CmdResult {
 
 /// MEMORY STATS
 pub(crate) fn memory_stats(cx: &mut Ctx<'_>, _args: &Args<'_>) -> CmdResult {
-    let memory = cx.host.memory();
+    let memory = cx.host.memory(cx.keys.keyspace().slot_bytes());
     let keyspace = cx.keys.keyspace();
     let databases: Vec<(usize, u64, u64, u64)> = (0..keyspace.databases())
         .filter(|&db| keyspace.len(db) > 0)

@@ -214,10 +214,11 @@ pub trait Host {
     fn monotonic_us(&mut self) -> u64;
     /// Facts that do not change.
     fn facts(&self) -> &HostFacts;
-    /// Bytes allocated, cheap enough for every write under `maxmemory`.
-    fn used_memory(&mut self) -> u64;
-    /// All memory figures.
-    fn memory(&mut self) -> MemoryUse;
+    /// Bytes in use, cheap enough for every write under `maxmemory`: what is allocated, blocks of slots aside, and the slots
+    /// in use (the keyspace knows how much that is).
+    fn used_memory(&mut self, slot_bytes: u64) -> u64;
+    /// All memory figures, with the bytes of the slots in use.
+    fn memory(&mut self, slot_bytes: u64) -> MemoryUse;
     /// Processor time.
     fn cpu(&mut self) -> CpuUse;
     /// Network totals.
@@ -225,7 +226,7 @@ pub trait Host {
     /// Time that each I/O thread has worked, µs.
     fn io_thread_times_us(&mut self) -> Vec<u64>;
     /// Sets the network totals to zero (`CONFIG RESETSTAT`).
-    fn reset_stats(&mut self);
+    fn reset_stats(&mut self, slot_bytes: u64);
     /// What a client's I/O half holds.
     fn io_use(&mut self, slot: ClientSlot) -> IoUse;
     /// Puts changed settings into effect; all or none. What turns out otherwise than asked for (a relative folder) is

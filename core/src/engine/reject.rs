@@ -76,7 +76,10 @@ impl Engine {
             return Some(Refusal::DebugDisabled);
         }
         let limit = self.shared.config.settings().maxmemory;
-        if limit != 0 && command.flags.contains(CommandFlags::DENYOOM) && host.used_memory() > limit {
+        if limit != 0
+            && command.flags.contains(CommandFlags::DENYOOM)
+            && host.used_memory(self.keyspace.slot_bytes()) > limit
+        {
             return Some(Refusal::OutOfMemory);
         }
         None

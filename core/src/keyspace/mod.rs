@@ -191,6 +191,12 @@ impl Keyspace {
         sum
     }
 
+    /// Bytes of all slots in use; they lie in blocks, which whoever counts allocations leaves out.
+    pub fn slot_bytes(&self) -> u64 {
+        let shards = self.databases.iter().flat_map(|database| &database.shards).chain(&self.flushed);
+        shards.map(|shard| shard.slot_bytes() as u64).sum()
+    }
+
     /// Buckets of a database's tables.
     pub fn buckets(&self, db: usize) -> usize {
         let shards = self.databases.get(db).map_or(&[][..], |database| &database.shards);

@@ -55,6 +55,12 @@ impl Shard {
         (self.slab.bytes(), self.table.bytes(), self.expiry.bytes())
     }
 
+    /// Bytes of entries in slots.
+    #[inline]
+    pub(super) fn slot_bytes(&self) -> usize {
+        self.slab.slot_bytes()
+    }
+
     #[inline]
     pub(super) fn find(&self, key: Key<'_>) -> Option<EntryPtr> {
         self.table.find(key)
