@@ -29,8 +29,7 @@ impl<P: Platform> Outside<P> {
         {
             return 0;
         }
-        let now_us = self.clock.monotonic_ns() / 1000;
-        let cron_us = self.cron_due_us.saturating_sub(now_us);
+        let cron_us = self.cron_due_us.saturating_sub(self.now.mono_us);
         let expiry_us = if engine.shared.active_expire {
             // A key is gone one millisecond after its time at the earliest.
             let due = engine.keyspace.next_due_ms().map(|at| at.saturating_add(1).saturating_mul(1000));
@@ -54,13 +53,22 @@ impl<P: Platform> Outside<P> {
         }
         let now_ms = self.now.unix_ms();
         if engine.keyspace.next_due_ms().is_none_or(|at| at >= now_ms) {
+            // A key that is given a time which has passed goes at once, so nothing more becomes due in this millisecond.
+            self.done_to_ms = now_ms;
             return;
         }
         let began_us = self.clock.monotonic_ns() / 1000;
         let step = engine.keyspace.expire_step(now_ms, EXPIRE_BATCH);
         engine.shared.stats.dirty += step.expired as u64;
-        engine.shared.stats.expire_us += (self.clock.monotonic_ns() / 1000).saturating_sub(began_us);
+        let spent_us = (self.clock.monotonic_ns() / 1000).saturating_sub(began_us);
+        engine.shared.stats.expire_us += spent_us;
+        self.totals.cron_ns += spent_us * 1000;
         engine.shared.stats.expire_cap_reached += u64::from(step.expired == EXPIRE_BATCH);
+    }
+
+    /// There may be something due that was not at the last turn.
+    pub(crate) fn may_be_due(&self, engine: &Engine) -> bool {
+        self.now.unix_ms() != self.done_to_ms || engine.keyspace.flushed_len() > 0
     }
 
     /// The periodic work has come due.
@@ -70,6 +78,12 @@ impl<P: Platform> Outside<P> {
 
     /// One run of the periodic work.
     pub(crate) fn cron(&mut self, engine: &mut Engine) {
+        let began_ns = self.clock.monotonic_ns();
+        self.periodic(engine);
+        self.totals.cron_ns += self.clock.monotonic_ns().saturating_sub(began_ns);
+    }
+
+    fn periodic(&mut self, engine: &mut Engine) {
         let hz = engine.shared.config.settings().hz;
         self.cron_due_us = self.now.mono_us + 1_000_000 / hz;
         self.marks.peak = self.marks.peak.max(alloc::used() + engine.keyspace.slot_bytes());

@@ -80,6 +80,10 @@ pub(crate) struct Outside<P: Platform> {
     pub(crate) cron_due_us: u64,
     /// Where the periodic walk over the clients stands.
     pub(crate) cron_cursor: usize,
+    /// Begin of a turn that had something to do, monotonic µs, and how many commands had run before it.
+    pub(crate) active: Option<(u64, u64)>,
+    /// The millisecond, since 1970, whose work is done: no more key becomes due in it.
+    pub(crate) done_to_ms: i64,
     /// The loop's reading of the clocks, refreshed each turn.
     pub(crate) now: Moment,
     /// The last reading of both clocks.
@@ -111,6 +115,8 @@ impl<P: Platform> Outside<P> {
             pause_changed: false,
             cron_due_us: 0,
             cron_cursor: 0,
+            active: None,
+            done_to_ms: 0,
             now: Moment::default(),
             wall_read: Moment::default(),
         }
@@ -144,17 +150,14 @@ impl<P: Platform> Outside<P> {
         }
     }
 
-    /// Counts a turn of the loop for INFO.
-    pub(crate) fn count_turn(&mut self, began_us: u64, commands: u64) {
-        let duration_us = (self.clock.monotonic_ns() / 1000).saturating_sub(began_us);
+    /// Counts a turn of the loop that had something to do, for INFO; `commands` have run until now.
+    pub(crate) fn count_turn(&mut self, commands: u64) {
+        let Some((began_us, commands_before)) = self.active.take() else { return };
+        let commands = commands.saturating_sub(commands_before);
+        let duration_us = self.refresh_clock().saturating_sub(began_us);
         self.totals.loop_duration_us += duration_us;
         self.totals.loop_duration_max_us = self.totals.loop_duration_max_us.max(duration_us);
         self.totals.loop_commands_max = self.totals.loop_commands_max.max(commands);
-    }
-
-    /// Counts the work between two waits, the periodic work included, for INFO.
-    pub(crate) fn count_cron(&mut self, began_ns: u64) {
-        self.totals.cron_ns += self.clock.monotonic_ns().saturating_sub(began_ns);
     }
 
     /// Stops when a signal asks for it.

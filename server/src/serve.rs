@@ -80,14 +80,14 @@ impl<P: Platform> Server<P> {
     /// Turns until the process is told to stop.
     pub(crate) fn run(&mut self) {
         let mut events: Vec<Event> = Vec::with_capacity(EVENTS_LEN);
+        self.outside.refresh_clock();
         while !self.outside.stopping {
             self.before_wait();
             if self.outside.stopping {
                 break;
             }
-            let timeout_ns = self.outside.wait_timeout_ns(&self.engine);
             events.clear();
-            self.wait(&mut events, timeout_ns);
+            self.wait(&mut events);
             self.turn(&events);
         }
     }
@@ -96,11 +96,11 @@ impl<P: Platform> Server<P> {
     fn turn(&mut self, events: &[Event]) {
         self.outside.totals.loop_cycles += 1;
         self.outside.totals.loop_events += events.len() as u64;
+        let now_us = self.outside.refresh_clock();
         if events.is_empty() && self.outside.ready.is_empty() && !self.outside.has_results() {
             return;
         }
-        let began_us = self.outside.refresh_clock();
-        let commands_before = self.engine.shared.stats.commands_processed;
+        self.outside.active = Some((now_us, self.engine.shared.stats.commands_processed));
         self.outside.scale_threads(&self.engine, events.len());
         self.take_results();
         for event in events {
@@ -109,10 +109,7 @@ impl<P: Platform> Server<P> {
         for slot in core::mem::take(&mut self.outside.ready) {
             self.on_readable(slot);
         }
-        self.hand_over_garbage();
         self.outside.announce_jobs();
-        let commands = self.engine.shared.stats.commands_processed.saturating_sub(commands_before);
-        self.outside.count_turn(began_us, commands);
     }
 
     /// Deals with what the poller told.
@@ -157,19 +154,23 @@ impl<P: Platform> Server<P> {
     /// What is done at the end of each turn, before waiting: everything that others' commands caused, what
     /// is due, and the periodic work.
     fn before_wait(&mut self) {
-        let began_ns = self.outside.refresh_clock() * 1000;
         self.outside.take_signals();
-        self.outside.expire_due(&mut self.engine);
+        if self.outside.may_be_due(&self.engine) {
+            self.hand_over_garbage();
+            self.outside.expire_due(&mut self.engine);
+        }
         if self.outside.cron_is_due() {
             self.outside.cron(&mut self.engine);
         }
-        self.outside.count_cron(began_ns);
         if self.outside.pause_ended(&mut self.engine) {
             self.resume_paused();
         }
         self.outside.flush_listed(&mut self.engine);
         self.fit_threads();
         self.outside.rest_threads(&self.engine);
+        if self.outside.active.is_some() {
+            self.outside.count_turn(self.engine.shared.stats.commands_processed);
+        }
     }
 
     /// Reads once from a client and executes what has become whole.
@@ -284,9 +285,11 @@ impl<P: Platform> Server<P> {
         sends: bool,
     ) -> (usize, Batch) {
         let slot = connection.slot;
-        // What was done since the turn began is no part of the first command's time.
         let mut now = self.outside.now;
-        now.advance_to(self.outside.clock.monotonic_ns() / 1000);
+        if sends {
+            // What was done since the turn began is no part of the first command's time.
+            now.advance_to(self.outside.clock.monotonic_ns() / 1000);
+        }
         let mut used = 0;
         self.outside.current = Some((slot, connection.io_use()));
         let db = self.db_of(slot);

@@ -3,7 +3,7 @@
 use vireo_core::engine::Engine;
 use vireo_core::engine::host::LogLevel;
 use vireo_core::offload::{Decision, Job};
-use vireo_core::platform::{Event, Platform, Threads};
+use vireo_core::platform::{Clock, Event, Platform, Threads};
 
 use crate::connection::{Closing, Connection, Lent};
 use crate::outside::Outside;
@@ -30,10 +30,10 @@ impl Lent {
 }
 
 impl<P: Platform> Server<P> {
-    /// Waits until something has happened or the time is over.
-    pub(crate) fn wait(&mut self, events: &mut Vec<Event>, timeout_ns: u64) {
+    /// Waits until something has happened or something is due.
+    pub(crate) fn wait(&mut self, events: &mut Vec<Event>) {
         if self.outside.crew.as_ref().is_none_or(|crew| crew.clients_out() == 0 && !crew.is_poll_out()) {
-            self.outside.poll(events, timeout_ns);
+            self.outside.poll(events, self.outside.wait_timeout_ns(&self.engine));
             return;
         }
         let Some(crew) = self.outside.crew.as_mut() else { return };
@@ -51,7 +51,8 @@ impl<P: Platform> Server<P> {
             return;
         }
         let sleeps = crew.begin_wait();
-        self.outside.poll(events, if sleeps { timeout_ns } else { 0 });
+        let timeout_ns = if sleeps { self.outside.wait_timeout_ns(&self.engine) } else { 0 };
+        self.outside.poll(events, timeout_ns);
         if let Some(crew) = &self.outside.crew {
             crew.end_wait();
         }
@@ -149,6 +150,9 @@ impl<P: Platform> Server<P> {
             self.outside.totals.io_prefetch_batches += 1;
             self.outside.totals.io_prefetch_entries += (entries / Parsed::FETCH_STEPS) as u64;
         }
+        // The first command's time begins here; each other's, where the one before ends.
+        let now_us = self.outside.clock.monotonic_ns() / 1000;
+        self.outside.now.advance_to(now_us);
         for connection in received.drain(..) {
             self.after_read(connection);
         }
@@ -342,7 +346,7 @@ impl<P: Platform> Outside<P> {
             }
             return;
         }
-        match self.scaler.sample(now_us, crew.depth(), running, len, is_busy) {
+        match self.scaler.sample(now_us, || crew.depth(), running, len, is_busy) {
             Decision::Keep => return,
             Decision::Grow => crew.set_running(running + 1),
             Decision::Shrink if !crew.is_private_empty(running - 1) => return,

@@ -35,6 +35,8 @@ const PRIVATE_LEN: usize = 4096;
 const PRIVATE_BATCH: usize = 32;
 /// Looks at empty inboxes before a thread goes to sleep: a few microseconds.
 const IDLE_LOOKS: u32 = 400;
+/// Times that it then lets others run, before it sleeps: waking it costs the main thread more.
+const IDLE_YIELDS: u32 = 20;
 /// Jobs after which a busy thread writes down how long it has worked.
 const BOOKKEEPING_JOBS: u32 = 64;
 /// Bytes that a thread reads at once.
@@ -434,6 +436,8 @@ impl<P: Platform> Runner<P> {
             idle += 1;
             if idle < IDLE_LOOKS {
                 core::hint::spin_loop();
+            } else if idle < IDLE_LOOKS + IDLE_YIELDS {
+                P::Threads::yield_now();
             } else {
                 self.sleep();
                 idle = 0;

@@ -104,7 +104,7 @@ impl Scaler {
     pub fn sample(
         &mut self,
         now_us: u64,
-        depth: usize,
+        depth: impl FnOnce() -> usize,
         running: usize,
         limit: usize,
         is_busy: bool,
@@ -113,7 +113,7 @@ impl Scaler {
             return Decision::Keep;
         }
         self.sampled_us = now_us;
-        self.depth_sum = self.depth_sum.saturating_add(depth);
+        self.depth_sum = self.depth_sum.saturating_add(depth());
         self.samples += 1;
         if self.samples < SAMPLES {
             return Decision::Keep;
@@ -175,7 +175,7 @@ mod tests {
         let mut last = Decision::Keep;
         for depth in depths {
             *now_us += 10_000;
-            last = scaler.sample(*now_us, depth, running, 4, busy);
+            last = scaler.sample(*now_us, || depth, running, 4, busy);
         }
         last
     }
@@ -195,6 +195,6 @@ mod tests {
         assert_eq!(decide(&mut scaler, &mut now_us, [0; 16], 1, true), Decision::Keep);
         assert_eq!(decide(&mut scaler, &mut now_us, [0; 16], 1, false), Decision::Shrink);
         // A sample that comes too early is not taken.
-        assert_eq!(scaler.sample(now_us + 1, 1000, 1, 4, true), Decision::Keep);
+        assert_eq!(scaler.sample(now_us + 1, || panic!("no sample is due"), 1, 4, true), Decision::Keep);
     }
 }
