@@ -23,6 +23,9 @@ const ACTIVE: [&str; 6] = [
     "5000",
 ];
 
+/// What the server may keep for clients to come: emptied buffers, tables of connections, results of I/O threads.
+const KEPT_MAX: u64 = 16 * 1024 * 1024;
+
 /// A number from the environment: how many seconds the soak lasts, how many clients take part.
 fn scale(name: &str, default: u64) -> u64 {
     std::env::var(name).map_or(default, |text| text.parse().unwrap())
@@ -195,6 +198,11 @@ fn soak(options: &[&str]) {
             break;
         }
     }
+    // What the clients held is free again: without the keys there is hardly more than at the start.
+    redis::cmd("FLUSHALL").exec(&mut admin).unwrap();
+    while info(&mut admin, "lazyfree_pending_objects") > 0 {}
+    let (used, startup) = (info(&mut admin, "used_memory"), info(&mut admin, "used_memory_startup"));
+    assert!(used < startup + KEPT_MAX, "{used} bytes are in use, {startup} at the start");
 }
 
 #[test]
