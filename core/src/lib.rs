@@ -26,6 +26,8 @@ pub mod platform;
 mod prefetch;
 pub mod queue;
 pub mod resp;
+#[cfg(feature = "alloc")]
+pub mod types;
 
 #[cfg(feature = "alloc")]
 pub use crate::prefetch::prefetch_slice;

@@ -15,14 +15,14 @@ const STEP: usize = if cfg!(any(miri, fuzzing, test)) { 2 } else { 16 };
 
 /// A time (ms since 1970) and the identity of an entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Stamp<T> {
-    pub(super) at: i64,
-    pub(super) id: T,
+pub(crate) struct Stamp<T> {
+    pub(crate) at: i64,
+    pub(crate) id: T,
 }
 
 /// The index over identities `T`.
 #[derive(Debug)]
-pub(super) struct ExpiryIndex<T> {
+pub(crate) struct ExpiryIndex<T> {
     leaves: BTreeMap<Stamp<T>, Vec<Stamp<T>>>,
     len: usize,
 }
@@ -34,18 +34,18 @@ impl<T> Default for ExpiryIndex<T> {
 }
 
 impl<T: Copy + Ord> ExpiryIndex<T> {
-    pub(super) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.len
     }
 
     /// Memory, about.
-    pub(super) fn bytes(&self) -> usize {
+    pub(crate) fn bytes(&self) -> usize {
         let leaf = size_of::<Vec<Stamp<T>>>() + size_of::<Stamp<T>>();
         self.leaves.len() * leaf * 3 / 2 + self.len * size_of::<Stamp<T>>() * 9 / 8
     }
 
     /// Adds a pair that is not there.
-    pub(super) fn insert(&mut self, stamp: Stamp<T>) {
+    pub(crate) fn insert(&mut self, stamp: Stamp<T>) {
         self.len += 1;
         let Some((_, leaf)) = self.leaves.range_mut(..=stamp).next_back() else {
             return self.insert_first(stamp);
@@ -90,7 +90,7 @@ impl<T: Copy + Ord> ExpiryIndex<T> {
     }
 
     /// Takes a pair out that is there.
-    pub(super) fn remove(&mut self, stamp: Stamp<T>) {
+    pub(crate) fn remove(&mut self, stamp: Stamp<T>) {
         let Some((&name, leaf)) = self.leaves.range_mut(..=stamp).next_back() else {
             unreachable!("a pair that is removed is there");
         };
@@ -122,19 +122,26 @@ impl<T: Copy + Ord> ExpiryIndex<T> {
         }
     }
 
+    /// Frees a leaf of an index that is being torn down; `false` when none is left.
+    pub(crate) fn dismantle_leaf(&mut self) -> bool {
+        let leaf = self.leaves.pop_first();
+        self.len -= leaf.as_ref().map_or(0, |(_, leaf)| leaf.len());
+        leaf.is_some()
+    }
+
     /// The earliest pair.
-    pub(super) fn first(&self) -> Option<Stamp<T>> {
+    pub(crate) fn first(&self) -> Option<Stamp<T>> {
         self.leaves.first_key_value().and_then(|(_, leaf)| leaf.first()).copied()
     }
 
     /// The latest pair.
-    pub(super) fn last(&self) -> Option<Stamp<T>> {
+    pub(crate) fn last(&self) -> Option<Stamp<T>> {
         self.leaves.last_key_value().and_then(|(_, leaf)| leaf.last()).copied()
     }
 
     /// All pairs in order.
     #[cfg(any(test, fuzzing))]
-    pub(super) fn iter(&self) -> impl Iterator<Item = Stamp<T>> + '_ {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = Stamp<T>> + '_ {
         self.leaves.values().flatten().copied()
     }
 }

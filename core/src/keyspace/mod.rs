@@ -22,6 +22,7 @@ use alloc::vec::Vec;
 
 pub use self::access::AccessPolicy;
 pub use self::entry::{Encoding, Entry, Kind, SharedBytes, StringView};
+pub(crate) use self::expiry::{ExpiryIndex, Stamp};
 pub use self::hash::{HashSeed, Key, KeyHasher};
 pub use self::keys::{Copied, ExpireChange, Keys};
 

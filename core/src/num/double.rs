@@ -2,7 +2,11 @@
 //!
 //! Source: Valkey 9.1 `d2string` (a safe integer prints as one, everything else by fpconv's layout).
 
+use core::fmt::Write as _;
+
 use heapless::Vec;
+
+use super::grisu::digits_of;
 
 /// The text of a double.
 #[derive(Debug, Default)]
@@ -91,48 +95,94 @@ fn as_integer(value: f64) -> Option<i64> {
     (back.to_bits() == value.to_bits()).then_some(integer)
 }
 
-/// Shortest decimal digits, without zeros at the end, and the power of ten of the last one.
-fn digits_of(value: f64) -> (Vec<u8, 20>, i32) {
-    let mut buffer = zmij::Buffer::new();
-    let text = buffer.format_finite(value).as_bytes();
-    let (mantissa, exponent) = match text.iter().position(|&byte| byte == b'e') {
-        Some(at) => {
-            let digits = text[at + 1..].strip_prefix(b"+").unwrap_or(&text[at + 1..]);
-            (&text[..at], super::parse_i64(digits).unwrap_or(0))
-        }
-        None => (text, 0),
+/// The double that `text` is: decimal, `inf` or `infinity`. `None` for NaN, blanks, hex, and what is too large, or too
+/// small, for a double.
+pub fn parse_f64(text: &[u8]) -> Option<f64> {
+    let value = parse_f64_lossy(text)?;
+    let exact = match value {
+        0.0 => !text
+            .iter()
+            .take_while(|&byte| !byte.eq_ignore_ascii_case(&b'e'))
+            .any(|byte| matches!(byte, b'1'..=b'9')),
+        _ => value.is_finite() || text.iter().any(|byte| byte.eq_ignore_ascii_case(&b'i')),
     };
-    let mut exponent = i32::try_from(exponent).unwrap_or(0);
-    let mut digits = Vec::new();
-    let mut after_point = false;
-    for &byte in mantissa {
-        if byte == b'.' {
-            after_point = true;
-            continue;
-        }
-        exponent -= i32::from(after_point);
-        if !(digits.is_empty() && byte == b'0') {
-            let _ = digits.push(byte);
-        }
-    }
-    while digits.last() == Some(&b'0') {
-        digits.pop();
-        exponent += 1;
-    }
-    (digits, exponent)
+    exact.then_some(value)
 }
 
-/// The double that `text` is: decimal, `inf` or `infinity`. `None` for NaN, blanks, hex and overflow.
-pub fn parse_f64(text: &[u8]) -> Option<f64> {
-    let text = core::str::from_utf8(text).ok()?;
-    let value: f64 = text.parse().ok()?;
-    let spelled = text.trim_start_matches(['+', '-']).starts_with(|first: char| first.is_ascii_alphabetic());
-    (!value.is_nan() && (value.is_finite() || spelled)).then_some(value)
+/// Same, but what is too large is infinite, and what is too small is zero.
+pub fn parse_f64_lossy(text: &[u8]) -> Option<f64> {
+    let value: f64 = core::str::from_utf8(text).ok()?.parse().ok()?;
+    (!value.is_nan()).then_some(value)
+}
+
+/// The text of `%.17g`: 17 digits, zeros at the end left out.
+pub fn general_text(value: f64) -> Vec<u8, 32> {
+    let mut text = Vec::new();
+    if !value.is_finite() {
+        let _ = text.extend_from_slice(if value.is_nan() {
+            b"nan"
+        } else if value < 0.0 {
+            b"-inf"
+        } else {
+            b"inf"
+        });
+        return text;
+    }
+    let mut scientific = Scientific(Vec::new());
+    // Sign, 17 digits, point and exponent: within 32.
+    let _ = write!(scientific, "{value:.16e}");
+    let (mantissa, exponent) = match scientific.0.iter().position(|&byte| byte == b'e') {
+        Some(at) => (&scientific.0[..at], super::parse_i64(&scientific.0[at + 1..]).unwrap_or(0)),
+        None => (&scientific.0[..], 0),
+    };
+    let mut digits: Vec<u8, 17> = mantissa.iter().copied().filter(u8::is_ascii_digit).collect();
+    while digits.len() > 1 && digits.last() == Some(&b'0') {
+        digits.pop();
+    }
+    let mut put = |bytes: &[u8]| {
+        let _ = text.extend_from_slice(bytes);
+    };
+    if value.is_sign_negative() {
+        put(b"-");
+    }
+    let magnitude = usize::try_from(exponent.unsigned_abs()).unwrap_or(0);
+    if !(-4..17).contains(&exponent) {
+        put(&digits[..1]);
+        if digits.len() > 1 {
+            put(b".");
+            put(&digits[1..]);
+        }
+        put(if exponent < 0 { b"e-" } else { b"e+" });
+        put(if magnitude < 10 { b"0" } else { b"" });
+        put(itoa::Buffer::new().format(magnitude).as_bytes());
+    } else if exponent < 0 {
+        put(b"0.");
+        (1..magnitude).for_each(|_| put(b"0"));
+        put(&digits);
+    } else {
+        let whole = digits.len().min(magnitude + 1);
+        put(&digits[..whole]);
+        (whole..=magnitude).for_each(|_| put(b"0"));
+        if whole < digits.len() {
+            put(b".");
+            put(&digits[whole..]);
+        }
+    }
+    text
+}
+
+/// Where `general_text` prints to.
+struct Scientific(Vec<u8, 32>);
+
+impl core::fmt::Write for Scientific {
+    fn write_str(&mut self, text: &str) -> core::fmt::Result {
+        self.0.extend_from_slice(text.as_bytes()).map_err(|_| core::fmt::Error)
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{DoubleText, parse_f64};
+    use super::{DoubleText, general_text, parse_f64, parse_f64_lossy};
 
     #[test]
     fn layout() {
@@ -159,10 +209,35 @@ mod tests {
     }
 
     #[test]
+    fn seventeen_digits() {
+        let cases = [
+            (0.1, "0.10000000000000001"),
+            (1.5, "1.5"),
+            (-1e17, "-1e+17"),
+            (1e16, "10000000000000000"),
+            (123456789012345680.0, "1.2345678901234568e+17"),
+            (0.0001, "0.0001"),
+            (0.00001234, "1.234e-05"),
+            (5e-324, "4.9406564584124654e-324"),
+            (-0.0, "-0"),
+            (f64::NEG_INFINITY, "-inf"),
+        ];
+        for (value, text) in cases {
+            assert_eq!(core::str::from_utf8(&general_text(value)), Ok(text));
+        }
+    }
+
+    #[test]
     fn reading() {
         assert_eq!(parse_f64(b"1.5"), Some(1.5));
         assert_eq!(parse_f64(b"+inf"), Some(f64::INFINITY));
-        let refused: [&[u8]; 6] = [b"nan", b"", b" 1", b"1 ", b"0x10", b"1e400"];
+        assert_eq!(parse_f64(b"-0.0e-999"), Some(0.0));
+        assert_eq!(parse_f64(b"1e-320"), Some(1e-320));
+        assert_eq!(
+            (parse_f64_lossy(b"-1e400"), parse_f64_lossy(b"1e-400")),
+            (Some(f64::NEG_INFINITY), Some(0.0))
+        );
+        let refused: [&[u8]; 7] = [b"nan", b"", b" 1", b"1 ", b"0x10", b"1e400", b"1e-400"];
         for text in refused {
             assert_eq!(parse_f64(text), None, "{text:?}");
         }

@@ -220,6 +220,31 @@ impl Extended {
         Self { negative, mantissa, exponent }.rounded(half, low << 1 != 0 || sticky)
     }
 
+    /// The product with a small number, rounded as a long double and then up to an integer. `None` when it is too large for
+    /// one; what is too small is the smallest.
+    pub fn times_rounded_up(self, factor: u32) -> Option<i64> {
+        let wide = u128::from(self.mantissa) * u128::from(factor);
+        let down = (128 - wide.leading_zeros()).saturating_sub(64);
+        let (mut product, rest) = (wide >> down, wide & ((1 << down) - 1));
+        let half = (1u128 << down) / 2;
+        product += u128::from(down > 0 && (rest > half || (rest == half && product & 1 == 1)));
+        let exponent = self.exponent + i32::try_from(down).ok()?;
+        // The product has 65 bits at the most.
+        let whole = match exponent {
+            ..-66 => 0,
+            -66..0 => product >> exponent.unsigned_abs(),
+            0..60 => product << exponent,
+            60.. if product == 0 => 0,
+            60.. => u128::MAX,
+        };
+        let is_cut = exponent < 0 && (exponent < -66 || whole << exponent.unsigned_abs() != product);
+        let magnitude = whole.saturating_add(u128::from(is_cut && !self.negative && product != 0));
+        if self.negative {
+            return Some(i64::try_from(magnitude).map_or(i64::MIN, |magnitude| -magnitude));
+        }
+        i64::try_from(magnitude).ok()
+    }
+
     /// `%.17Lf` with the zeros at its end trimmed.
     pub fn text(self) -> ExtendedText {
         let mut text = ExtendedText::new();

@@ -3,8 +3,9 @@
 
 mod double;
 mod extended;
+mod grisu;
 mod int;
 
-pub use self::double::{DoubleText, parse_f64};
+pub use self::double::{DoubleText, general_text, parse_f64, parse_f64_lossy};
 pub use self::extended::{Extended, ExtendedText};
 pub use self::int::{parse_i64, parse_u64};

@@ -1,0 +1,278 @@
+//! The list against a naive oracle: the same function is the unit test and the fuzz target.
+
+use alloc::collections::VecDeque;
+use alloc::vec::Vec;
+
+use super::{Direction, Element, End, Growth, List, ListLimits, NodeView, Repr, Side};
+use crate::types::listpack::Listpack;
+
+/// An operation on a list. Indexes are taken modulo what there is where they must exist.
+#[derive(Clone, Debug)]
+pub enum Op {
+    /// LPUSH or RPUSH.
+    Push(End, Vec<Vec<u8>>),
+    /// LPOP or RPOP.
+    Pop(End),
+    /// LPOP or RPOP with a count.
+    PopMany(End, usize),
+    /// LSET.
+    Set(i64, Vec<u8>),
+    /// LINSERT beside the element that has an index, or beside one that is not there.
+    Insert(Option<usize>, Side, Vec<u8>),
+    /// LREM of the element that has an index.
+    Remove(usize, i64),
+    /// LTRIM.
+    Trim(usize, usize),
+    /// LMOVE within the list.
+    Rotate(End, End),
+    /// Through the nodes of a dump.
+    Reload,
+}
+
+type Model = VecDeque<Vec<u8>>;
+
+fn string(element: Element<'_>) -> Vec<u8> {
+    element.text(&mut itoa::Buffer::new()).to_vec()
+}
+
+/// Runs operations on both, compares after each, and takes the list to pieces.
+///
+/// # Panics
+/// When they disagree.
+pub fn run(ops: &[Op], limits: ListLimits) {
+    let (mut list, mut model) = (List::new(), Model::new());
+    for op in ops {
+        apply(&mut list, &mut model, op, limits);
+        compare(&list, &model);
+    }
+    let (mut steps, nodes) = (1, list.nodes().len());
+    while list.dismantle(2) {
+        steps += 1;
+    }
+    assert!(list.is_empty() && steps <= nodes.div_ceil(2).max(1));
+}
+
+fn compare(list: &List, model: &Model) {
+    assert_eq!((list.len(), list.is_empty()), (model.len(), model.is_empty()));
+    assert!(list.iter().map(string).eq(model.iter().cloned()));
+    let last = model.len().saturating_sub(1);
+    assert!(list.range(last, Direction::Backward).map(string).eq(model.iter().rev().cloned()));
+    let middle = model.len() / 3;
+    assert!(list.range(middle, Direction::Forward).map(string).eq(model.iter().skip(middle).cloned()));
+    let from_middle = model.iter().rev().skip(last.saturating_sub(middle)).cloned();
+    assert!(list.range(middle, Direction::Backward).map(string).eq(from_middle));
+    for index in [0, 1, middle, last, last + 1] {
+        let (signed, back) = (to_signed(index), -1 - to_signed(index));
+        assert_eq!(list.get(signed).map(string).as_ref(), model.get(index));
+        assert_eq!(list.get(back).map(string).as_ref(), model.iter().rev().nth(index));
+    }
+    assert_eq!(list.peek(End::Head).map(string).as_ref(), model.front());
+    assert_eq!(list.peek(End::Tail).map(string).as_ref(), model.back());
+    let own: usize = list.nodes().map(|(NodeView::Packed(bytes) | NodeView::Plain(bytes))| bytes.len()).sum();
+    assert!(list.memory() >= own);
+    match &list.0 {
+        Repr::Listpack(listpack) => crate::types::listpack::check::verify(listpack),
+        Repr::Quicklist(list) => list.verify(),
+    }
+}
+
+fn to_signed(index: usize) -> i64 {
+    i64::try_from(index).unwrap_or(i64::MAX)
+}
+
+/// The encoding that a command leaves after it added something to a listpack.
+fn expect_grown(list: &List, added: &[Vec<u8>], limits: ListLimits) -> &'static str {
+    let Repr::Listpack(listpack) = &list.0 else { return "quicklist" };
+    let bytes = listpack.bytes_len() + added.iter().map(Vec::len).sum::<usize>();
+    let entries = listpack.len() + added.len();
+    let fits = match limits.max_listpack_size {
+        size @ ..0 => bytes <= 2048 << size.max(-5).unsigned_abs(),
+        size => bytes <= 8192 && entries <= usize::try_from(size).unwrap_or(0).max(1),
+    };
+    if fits { "listpack" } else { "quicklist" }
+}
+
+fn grow(list: &mut List, added: &[Vec<u8>], limits: ListLimits) {
+    let expected = expect_grown(list, added, limits);
+    list.grow(Growth::of(added.iter().map(Vec::as_slice)), limits);
+    assert_eq!(list.encoding(), expected);
+}
+
+fn shrink(list: &mut List, limits: ListLimits) {
+    let before = list.encoding();
+    list.shrink(limits);
+    if before == "listpack" {
+        assert_eq!(list.encoding(), before);
+    } else if list.encoding() == "listpack" {
+        let size = usize::try_from(limits.max_listpack_size).unwrap_or(usize::MAX);
+        assert!(list.len() <= size / 2);
+    }
+}
+
+fn apply(list: &mut List, model: &mut Model, op: &Op, limits: ListLimits) {
+    match op {
+        Op::Push(end, strings) => {
+            grow(list, strings, limits);
+            for string in strings {
+                list.push(*end, &string[..]);
+                push(model, *end, string.clone());
+            }
+        }
+        Op::Pop(end) => {
+            assert_eq!(list.pop(*end, string), pop(model, *end));
+            shrink(list, limits);
+        }
+        Op::PopMany(end, count) => {
+            assert_eq!(list.delete_end(*end, *count), (0..*count).map_while(|_| pop(model, *end)).count());
+            shrink(list, limits);
+        }
+        Op::Set(index, value) => {
+            grow(list, core::slice::from_ref(value), limits);
+            let len = to_signed(model.len());
+            let at = usize::try_from(if *index < 0 { len + index } else { *index });
+            let slot = at.ok().and_then(|at| model.get_mut(at));
+            assert_eq!(list.set(*index, &value[..]), slot.is_some());
+            slot.into_iter().for_each(|slot| slot.clone_from(value));
+            shrink(list, limits);
+        }
+        Op::Insert(pivot, side, value) => {
+            grow(list, core::slice::from_ref(value), limits);
+            let pivot = pivot.filter(|_| !model.is_empty()).map(|index| model[index % model.len()].clone());
+            let pivot = pivot.unwrap_or_else(|| b"not there".to_vec());
+            let found = model.iter().position(|string| *string == pivot);
+            assert_eq!(list.insert(&pivot, *side, &value[..]), found.is_some());
+            if let Some(at) = found {
+                model.insert(at + usize::from(*side == Side::After), value.clone());
+            }
+        }
+        Op::Remove(index, count) if !model.is_empty() => {
+            let bytes = model[index % model.len()].clone();
+            assert_eq!(list.remove(&bytes, *count), remove(model, &bytes, *count));
+            shrink(list, limits);
+        }
+        Op::Remove(..) => assert_eq!(list.remove(b"", 0), 0),
+        Op::Trim(from, len) => {
+            let before = model.len();
+            model.truncate(from + len);
+            model.drain(..if *len == 0 { model.len() } else { model.len().min(*from) });
+            assert_eq!(list.trim(*from..from + len), before - model.len());
+            shrink(list, limits);
+        }
+        Op::Rotate(from, to) => {
+            let Some(value) = list.pop(*from, string) else { return };
+            shrink(list, limits);
+            grow(list, core::slice::from_ref(&value), limits);
+            list.push(*to, &value[..]);
+            if let Some(value) = pop(model, *from) {
+                push(model, *to, value);
+            }
+        }
+        Op::Reload => reload(list, limits),
+    }
+}
+
+fn reload(list: &mut List, limits: ListLimits) {
+    let mut copy = List::new_quicklist(limits);
+    for node in list.nodes() {
+        match node {
+            NodeView::Packed(bytes) => {
+                copy.append_listpack(Listpack::from_bytes(bytes.to_vec()).unwrap_or_default());
+            }
+            NodeView::Plain(bytes) => copy.append_plain(bytes.to_vec()),
+        }
+    }
+    assert!(list.is_empty() || copy.nodes().eq(list.nodes()));
+    assert_eq!(copy.quicklist_limits(), Some(limits.kept()));
+    copy.settle(limits);
+    *list = copy.clone();
+}
+
+fn push(model: &mut Model, end: End, string: Vec<u8>) {
+    match end {
+        End::Head => model.push_front(string),
+        End::Tail => model.push_back(string),
+    }
+}
+
+fn pop(model: &mut Model, end: End) -> Option<Vec<u8>> {
+    match end {
+        End::Head => model.pop_front(),
+        End::Tail => model.pop_back(),
+    }
+}
+
+fn remove(model: &mut Model, bytes: &[u8], count: i64) -> usize {
+    let limit = if count == 0 { u64::MAX } else { count.unsigned_abs() };
+    let mut removed = 0;
+    while (removed as u64) < limit {
+        let mut places = (0..model.len()).filter(|&at| model[at] == bytes);
+        let Some(at) = (if count < 0 { places.next_back() } else { places.next() }) else { break };
+        model.remove(at);
+        removed += 1;
+    }
+    removed
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::vec;
+    use alloc::vec::Vec;
+
+    use super::{End, ListLimits, Op, Side, run};
+    use crate::engine::Rng;
+
+    fn below(rng: &mut Rng, bound: u64) -> usize {
+        usize::try_from(rng.below(bound)).unwrap()
+    }
+
+    fn string(rng: &mut Rng, long: usize) -> Vec<u8> {
+        match rng.below(12) {
+            0..6 => std::format!("{}", rng.below(9)).into_bytes(),
+            6 => std::format!("{}", rng.next_u64().cast_signed() >> rng.below(64)).into_bytes(),
+            7 => vec![b'x'; long + below(rng, 9) - 4],
+            8 => vec![b'y'; below(rng, long as u64)],
+            _ => vec![b'a'; below(rng, 6)],
+        }
+    }
+
+    fn op(rng: &mut Rng, long: usize) -> Op {
+        let end = if rng.below(2) == 0 { End::Head } else { End::Tail };
+        let side = if rng.below(2) == 0 { Side::Before } else { Side::After };
+        match rng.below(32) {
+            0..8 => Op::Push(end, (0..rng.below(4)).map(|_| string(rng, long)).collect()),
+            8..12 => Op::Pop(end),
+            12 => Op::PopMany(end, below(rng, 8)),
+            13..18 => Op::Set(rng.below(60).cast_signed() - 30, string(rng, long)),
+            18 => Op::Insert(None, side, string(rng, long)),
+            19..26 => Op::Insert(Some(below(rng, 1000)), side, string(rng, long)),
+            26..28 => Op::Remove(below(rng, 1000), rng.below(7).cast_signed() - 3),
+            28 => Op::Trim(below(rng, 4), below(rng, 40)),
+            29 => Op::Trim(below(rng, 2), 1000),
+            30 => Op::Rotate(end, side_end(side)),
+            _ => Op::Reload,
+        }
+    }
+
+    fn side_end(side: Side) -> End {
+        if side == Side::Before { End::Head } else { End::Tail }
+    }
+
+    #[test]
+    fn agrees_with_a_deque() {
+        let mut rng = Rng::new(29);
+        let limits = |max_listpack_size, plain_len_min| ListLimits { max_listpack_size, plain_len_min };
+        let all = [(limits(-1, 0), 4096), (limits(-2, 0), 8192), (limits(-5, 0), 65_536), (limits(-1, 7), 9)];
+        let counted = [0, 1, 2, 3, 5, 16].map(|count| (limits(count, 0), 40));
+        let mixed = [(limits(4, 0), 8192), (limits(3, 6), 8), (limits(1, 1), 8), (limits(128, 0), 300)];
+        for (limits, long) in all.into_iter().chain(counted).chain(mixed) {
+            for _ in 0..if cfg!(miri) { 1 } else { 6 } {
+                if cfg!(miri) && long > 1000 {
+                    continue;
+                }
+                let steps = if cfg!(miri) { 20 } else { 250 };
+                let ops: Vec<Op> = (0..steps).map(|_| op(&mut rng, long)).collect();
+                run(&ops, limits);
+            }
+        }
+    }
+}

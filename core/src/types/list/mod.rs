@@ -1,0 +1,425 @@
+//! The list: a sequence of strings that is short at its ends.
+//!
+//! A small list is one listpack, a larger one a quicklist: a deque of listpacks, with nodes of their own for long
+//! strings. When a list changes its form follows the reference, which decides before elements are added and after
+//! elements were removed, by command and not by element. So a command calls [`List::grow`] with all it is about to
+//! add, then the operations, then [`List::shrink`] if it removed or replaced something; the operations themselves change
+//! nothing about the form. Between the two bounds lies half the limit, so that a list that grows and shrinks
+//! by turns stays as it is.
+//!
+//! The ends are reached in O(1), an index in O(nodes) and a walk through half a node. `list-compress-depth` is not
+//! built: nodes are never compressed.
+//!
+//! Invariant: the elements are in the order in which the operations put them, whatever the form.
+//!
+//! Source: Valkey `t_list.c` for the rules of conversion.
+
+#[cfg(any(test, fuzzing))]
+pub mod check;
+mod iter;
+mod limits;
+mod node;
+mod quicklist;
+#[cfg(test)]
+mod transcript;
+
+use alloc::boxed::Box;
+use alloc::collections::vec_deque;
+use alloc::vec::Vec;
+use core::ops::Range;
+
+pub use self::iter::Iter;
+pub use self::limits::ListLimits;
+pub use crate::types::listpack::{Direction, Element};
+
+use self::iter::Part;
+use self::limits::Bounds;
+use self::node::Node;
+use self::quicklist::Quicklist;
+use super::listpack::{Listpack, Position};
+
+/// An end of a list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// The left one, with index 0.
+    Head,
+    /// The right one, with index -1.
+    Tail,
+}
+
+/// A side of an element.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Side {
+    /// Towards the head.
+    Before,
+    /// Towards the tail.
+    After,
+}
+
+/// What is about to be added to a list.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Growth {
+    /// Lengths of the strings together.
+    pub len_bytes: usize,
+    /// How many.
+    pub count: usize,
+}
+
+/// A node as it is dumped: a listpack, or one string.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NodeView<'a> {
+    /// A listpack's bytes.
+    Packed(&'a [u8]),
+    /// A string.
+    Plain(&'a [u8]),
+}
+
+#[derive(Clone, Debug)]
+enum Repr {
+    Listpack(Listpack),
+    Quicklist(Box<Quicklist>),
+}
+
+/// A sequence of strings.
+#[derive(Clone, Debug)]
+pub struct List(Repr);
+
+static_assertions::assert_eq_size!(List, [usize; 2]);
+
+impl End {
+    fn of(self, listpack: &Listpack) -> Option<Position> {
+        match self {
+            Self::Head => listpack.first(),
+            Self::Tail => listpack.last(),
+        }
+    }
+}
+
+impl Growth {
+    /// Returns what these strings add.
+    pub fn of<'a>(strings: impl IntoIterator<Item = &'a [u8]>) -> Self {
+        let add =
+            |sum: Self, string: &[u8]| Self { len_bytes: sum.len_bytes + string.len(), count: sum.count + 1 };
+        strings.into_iter().fold(Self::default(), add)
+    }
+}
+
+impl Default for List {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl List {
+    /// Returns an empty list, a listpack.
+    pub fn new() -> Self {
+        Self(Repr::Listpack(Listpack::new()))
+    }
+
+    /// Returns an empty quicklist, to be filled and then settled.
+    pub fn new_quicklist(limits: ListLimits) -> Self {
+        Self(Repr::Quicklist(Box::new(Quicklist::new(limits))))
+    }
+
+    /// Returns how many elements there are.
+    #[inline]
+    pub fn len(&self) -> usize {
+        match &self.0 {
+            Repr::Listpack(listpack) => listpack.len(),
+            Repr::Quicklist(list) => list.len(),
+        }
+    }
+
+    /// Returns whether there is no element.
+    #[inline]
+    pub fn is_empty(&self) -> bool {
+        match &self.0 {
+            Repr::Listpack(listpack) => listpack.is_empty(),
+            Repr::Quicklist(list) => list.len() == 0,
+        }
+    }
+
+    /// Returns the name that OBJECT ENCODING answers.
+    pub fn encoding(&self) -> &'static str {
+        match &self.0 {
+            Repr::Listpack(_) => "listpack",
+            Repr::Quicklist(_) => "quicklist",
+        }
+    }
+
+    /// Returns the heap memory it holds.
+    pub fn memory(&self) -> usize {
+        match &self.0 {
+            Repr::Listpack(listpack) => listpack.memory(),
+            Repr::Quicklist(list) => list.memory(),
+        }
+    }
+
+    /// Returns the settings that a quicklist was made with.
+    pub fn quicklist_limits(&self) -> Option<ListLimits> {
+        match &self.0 {
+            Repr::Listpack(_) => None,
+            Repr::Quicklist(list) => Some(list.limits()),
+        }
+    }
+
+    /// Returns the nodes in order; a listpack is one.
+    pub fn nodes(&self) -> impl ExactSizeIterator<Item = NodeView<'_>> {
+        let count = match &self.0 {
+            Repr::Listpack(_) => 1,
+            Repr::Quicklist(list) => list.nodes().len(),
+        };
+        (0..count).map(|index| match &self.0 {
+            Repr::Listpack(listpack) => NodeView::Packed(listpack.as_bytes()),
+            Repr::Quicklist(list) => match &list.nodes()[index] {
+                Node::Packed { listpack, .. } => NodeView::Packed(listpack.as_bytes()),
+                Node::Plain(bytes) => NodeView::Plain(bytes),
+            },
+        })
+    }
+
+    /// Makes a listpack a quicklist if it would be too large with what is about to be added.
+    pub fn grow(&mut self, added: Growth, limits: ListLimits) {
+        if let Repr::Listpack(listpack) = &mut self.0 {
+            let bytes = listpack.bytes_len().saturating_add(added.len_bytes);
+            if limits.exceeded_by(bytes, listpack.len().saturating_add(added.count)) {
+                let node = Node::from_listpack(core::mem::take(listpack));
+                let mut list = Quicklist::new(limits);
+                if node.len() > 0 {
+                    list.append_node(node);
+                }
+                self.0 = Repr::Quicklist(Box::new(list));
+            }
+        }
+    }
+
+    /// Makes a quicklist a listpack if that is at most half as large as it may be. For after a removal.
+    pub fn shrink(&mut self, limits: ListLimits) {
+        let Bounds { bytes, entries } = limits.bounds();
+        self.pack(Bounds { bytes: bytes / 2, entries: entries / 2 });
+    }
+
+    /// Gives a list that has been filled the form that it should have.
+    pub fn settle(&mut self, limits: ListLimits) {
+        match &self.0 {
+            Repr::Listpack(_) => self.grow(Growth::default(), limits),
+            Repr::Quicklist(_) => self.pack(limits.bounds()),
+        }
+    }
+
+    fn pack(&mut self, bounds: Bounds) {
+        let Repr::Quicklist(list) = &mut self.0 else { return };
+        let Some(node @ Node::Packed { .. }) = list.nodes().front() else { return };
+        if list.nodes().len() > 1 || node.bytes_len() > bounds.bytes || list.len() > bounds.entries {
+            return;
+        }
+        if let Some(Node::Packed { listpack, .. }) = list.take_only_node() {
+            self.0 = Repr::Listpack(listpack);
+        }
+    }
+
+    /// Adds an element at an end.
+    #[inline]
+    pub fn push<'e>(&mut self, end: End, element: impl Into<Element<'e>>) {
+        let element = element.into();
+        match (&mut self.0, end) {
+            (Repr::Listpack(listpack), End::Head) => listpack.push_front(element),
+            (Repr::Listpack(listpack), End::Tail) => listpack.push_back(element),
+            (Repr::Quicklist(list), _) => list.push(end, element),
+        }
+    }
+
+    /// Returns the element at an end. O(1).
+    #[inline]
+    pub fn peek(&self, end: End) -> Option<Element<'_>> {
+        match &self.0 {
+            Repr::Listpack(listpack) => end.of(listpack).map(|position| listpack.at(position)),
+            Repr::Quicklist(list) => list.peek(end),
+        }
+    }
+
+    /// Removes the element at an end, and returns what `use_it` makes of it before.
+    #[inline]
+    pub fn pop<R>(&mut self, end: End, use_it: impl FnOnce(Element<'_>) -> R) -> Option<R> {
+        let result = self.peek(end).map(use_it)?;
+        match &mut self.0 {
+            Repr::Listpack(listpack) => {
+                if let Some(position) = end.of(listpack) {
+                    listpack.delete(position);
+                }
+            }
+            Repr::Quicklist(list) => list.delete_end(end),
+        }
+        Some(result)
+    }
+
+    /// Returns the element with this index, from the tail when it is negative.
+    pub fn get(&self, index: i64) -> Option<Element<'_>> {
+        match &self.0 {
+            Repr::Listpack(listpack) => listpack.get(index),
+            Repr::Quicklist(list) => list.get(self.absolute(index)?),
+        }
+    }
+
+    /// Puts an element in the place of the one with this index; `false` when there is none.
+    pub fn set<'e>(&mut self, index: i64, element: impl Into<Element<'e>>) -> bool {
+        let absolute = self.absolute(index);
+        match &mut self.0 {
+            Repr::Listpack(listpack) => {
+                let position = listpack.seek(index);
+                position.map(|position| listpack.replace(position, element)).is_some()
+            }
+            Repr::Quicklist(list) => {
+                let spot = absolute.and_then(|index| list.seek(index));
+                spot.map(|spot| list.replace(spot, element.into())).is_some()
+            }
+        }
+    }
+
+    /// Adds an element beside the first that is `pivot`; `false` when there is none. O(n).
+    pub fn insert<'e>(&mut self, pivot: &[u8], side: Side, element: impl Into<Element<'e>>) -> bool {
+        let element = element.into();
+        match &mut self.0 {
+            Repr::Listpack(listpack) => {
+                let Some(position) = listpack.find(pivot, 0) else { return false };
+                match side {
+                    Side::Before => listpack.insert_before(position, element),
+                    Side::After => listpack.insert_after(position, element),
+                };
+            }
+            Repr::Quicklist(list) => {
+                let Some(spot) = list.find(pivot) else { return false };
+                match side {
+                    Side::Before => list.insert_before(spot, element),
+                    Side::After => list.insert_after(spot, element),
+                }
+            }
+        }
+        true
+    }
+
+    /// Removes elements that are these bytes: the first `count`, from the tail when it is negative, or all when it is
+    /// 0. Returns how many. O(n).
+    pub fn remove(&mut self, bytes: &[u8], count: i64) -> usize {
+        let direction = if count < 0 { Direction::Backward } else { Direction::Forward };
+        let limit = match usize::try_from(count.unsigned_abs()) {
+            Ok(0) | Err(_) => usize::MAX,
+            Ok(limit) => limit,
+        };
+        match &mut self.0 {
+            Repr::Listpack(listpack) => listpack.delete_equal(bytes, limit, direction),
+            Repr::Quicklist(list) => list.delete_equal(bytes, limit, direction),
+        }
+    }
+
+    /// Removes up to `count` elements from an end. Returns how many.
+    pub fn delete_end(&mut self, end: End, count: usize) -> usize {
+        let len = self.len();
+        let count = count.min(len);
+        match end {
+            End::Head => self.delete_range(0..count),
+            End::Tail => self.delete_range(len - count..len),
+        }
+    }
+
+    /// Removes the elements with these indexes, as far as there are any. Returns how many. O(nodes).
+    pub fn delete_range(&mut self, range: Range<usize>) -> usize {
+        let before = self.len();
+        let range = range.start..range.end.min(before);
+        if range.is_empty() {
+            return 0;
+        }
+        match &mut self.0 {
+            Repr::Listpack(listpack) => {
+                let start = i64::try_from(range.start).unwrap_or(i64::MAX);
+                listpack.delete_range(start, range.len());
+            }
+            Repr::Quicklist(list) => list.delete_range(range.start, range.len()),
+        }
+        before - self.len()
+    }
+
+    /// Keeps only the elements with these indexes. Returns how many are gone. O(nodes).
+    pub fn trim(&mut self, keep: Range<usize>) -> usize {
+        let len = self.len();
+        if keep.is_empty() {
+            return self.delete_range(0..len);
+        }
+        self.delete_range(keep.end..len) + self.delete_range(0..keep.start)
+    }
+
+    /// Returns the elements from head to tail.
+    pub fn iter(&self) -> Iter<'_> {
+        self.range(0, Direction::Forward)
+    }
+
+    /// Returns the elements from an index on, from there to the tail or from there to the head.
+    pub fn range(&self, start: usize, direction: Direction) -> Iter<'_> {
+        let nothing = || Iter::new(Part::Plain(None), vec_deque::Iter::default(), direction);
+        match &self.0 {
+            Repr::Listpack(listpack) => {
+                let position = i64::try_from(start).ok().and_then(|start| listpack.seek(start));
+                let Some(position) = position else { return nothing() };
+                Iter::new(part_of(listpack, position, direction), vec_deque::Iter::default(), direction)
+            }
+            Repr::Quicklist(list) => {
+                let Some(spot) = list.seek(start) else { return nothing() };
+                let nodes = match direction {
+                    Direction::Forward => list.nodes().range(spot.node + 1..),
+                    Direction::Backward => list.nodes().range(..spot.node),
+                };
+                let part = match &list.nodes()[spot.node] {
+                    Node::Plain(bytes) => Part::Plain(Some(bytes)),
+                    Node::Packed { listpack, .. } => {
+                        let position = i64::try_from(spot.index).ok().and_then(|index| listpack.seek(index));
+                        position.map_or(Part::Plain(None), |position| part_of(listpack, position, direction))
+                    }
+                };
+                Iter::new(part, nodes, direction)
+            }
+        }
+    }
+
+    /// Adds a listpack's elements at the tail, as a node; for quicklists that are being filled. An empty one adds
+    /// nothing.
+    pub fn append_listpack(&mut self, listpack: Listpack) {
+        match &mut self.0 {
+            Repr::Listpack(own) => own.append(&listpack),
+            Repr::Quicklist(_) if listpack.is_empty() => {}
+            Repr::Quicklist(list) => list.append_node(Node::from_listpack(listpack)),
+        }
+    }
+
+    /// Adds a string at the tail, as a node; for quicklists that are being filled.
+    pub fn append_plain(&mut self, bytes: Vec<u8>) {
+        match &mut self.0 {
+            Repr::Listpack(own) => own.push_back(&bytes[..]),
+            Repr::Quicklist(list) => list.append_node(Node::Plain(bytes.into_boxed_slice())),
+        }
+    }
+
+    /// Frees about so many nodes from the tail; `false` when nothing is left.
+    pub fn dismantle(&mut self, budget: usize) -> bool {
+        match &mut self.0 {
+            Repr::Listpack(listpack) => *listpack = Listpack::new(),
+            Repr::Quicklist(list) => {
+                (0..budget.max(1).min(list.nodes().len())).for_each(|_| list.dismantle_node());
+            }
+        }
+        !self.is_empty()
+    }
+
+    /// An index from the head, if there is such an element.
+    fn absolute(&self, index: i64) -> Option<usize> {
+        let (len, distance) = (self.len(), usize::try_from(index.unsigned_abs()).ok()?);
+        if index < 0 { len.checked_sub(distance) } else { Some(distance).filter(|&index| index < len) }
+    }
+}
+
+/// What of a listpack lies in a direction from a position.
+fn part_of(listpack: &Listpack, position: Position, direction: Direction) -> Part<'_> {
+    Part::Packed(match direction {
+        Direction::Forward => listpack.entries_from(position),
+        Direction::Backward => listpack.entries_to(position),
+    })
+}

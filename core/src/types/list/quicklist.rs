@@ -1,0 +1,384 @@
+//! The large form of a list: a deque of nodes.
+//!
+//! ```text
+//! nodes ┌ packed: 3 ┬ plain ┬ packed: 117 ┬ ...        one listpack, or one long string, behind each
+//! ```
+//! Listpacks are kept below a size, so that a change in the middle moves little; the nodes lie side by side and carry
+//! their counts, so that an index is found by adding up counts (24 bytes a node, from the nearer end).
+//! Where an insertion splits a node, neighbours that fit together are joined. Which node takes an element, and what is
+//! split and joined, follows the reference, so that the nodes in a dump are the same.
+//!
+//! Invariant: no node is empty; `count` and `node_memory` are the sums over the nodes.
+//!
+//! Source: Valkey `quicklist.c`, without compressed nodes.
+
+use alloc::collections::VecDeque;
+
+use super::End;
+use super::limits::{ENTRY_OVERHEAD, ListLimits};
+use super::node::Node;
+use crate::types::listpack::{Direction, Element};
+
+/// The deque gives memory back when it has room for this many nodes more than four times what it holds.
+const NODES_SPARE: usize = 64;
+
+/// Where an element is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Spot {
+    pub(super) node: usize,
+    /// Within the node.
+    pub(super) index: usize,
+}
+
+/// A deque of nodes.
+#[derive(Clone, Debug)]
+pub(super) struct Quicklist {
+    nodes: VecDeque<Node>,
+    count: usize,
+    node_memory: usize,
+    limits: ListLimits,
+}
+
+impl Quicklist {
+    pub(super) fn new(limits: ListLimits) -> Self {
+        Self { nodes: VecDeque::new(), count: 0, node_memory: 0, limits: limits.kept() }
+    }
+
+    #[inline]
+    pub(super) fn len(&self) -> usize {
+        self.count
+    }
+
+    pub(super) fn nodes(&self) -> &VecDeque<Node> {
+        &self.nodes
+    }
+
+    pub(super) fn limits(&self) -> ListLimits {
+        self.limits
+    }
+
+    pub(super) fn memory(&self) -> usize {
+        size_of::<Self>() + self.nodes.capacity() * size_of::<Node>() + self.node_memory
+    }
+
+    /// Gives up its only node.
+    pub(super) fn take_only_node(&mut self) -> Option<Node> {
+        (self.nodes.len() == 1).then(|| self.remove_node(0))?
+    }
+
+    /// Where the element with this index is. O(nodes), from the nearer end.
+    pub(super) fn seek(&self, index: usize) -> Option<Spot> {
+        let mut behind = self.count.checked_sub(index)?;
+        if index < behind {
+            let mut left = index;
+            for (node, len) in self.nodes.iter().map(Node::len).enumerate() {
+                if left < len {
+                    return Some(Spot { node, index: left });
+                }
+                left -= len;
+            }
+        } else {
+            for (node, len) in self.nodes.iter().map(Node::len).enumerate().rev() {
+                if behind <= len {
+                    return (behind > 0).then(|| Spot { node, index: len - behind });
+                }
+                behind -= len;
+            }
+        }
+        None
+    }
+
+    pub(super) fn get(&self, index: usize) -> Option<Element<'_>> {
+        let spot = self.seek(index)?;
+        self.nodes[spot.node].get(spot.index)
+    }
+
+    /// Where the first element is that is these bytes.
+    pub(super) fn find(&self, bytes: &[u8]) -> Option<Spot> {
+        let mut nodes = self.nodes.iter().enumerate();
+        nodes.find_map(|(node, own)| own.find(bytes).map(|index| Spot { node, index }))
+    }
+
+    #[inline]
+    fn end_index(&self, end: End) -> Option<usize> {
+        let last = self.nodes.len().checked_sub(1)?;
+        Some(if end == End::Head { 0 } else { last })
+    }
+
+    /// The element at an end.
+    #[inline]
+    pub(super) fn peek(&self, end: End) -> Option<Element<'_>> {
+        self.nodes[self.end_index(end)?].peek(end)
+    }
+
+    /// Adds an element at an end.
+    pub(super) fn push(&mut self, end: End, element: Element<'_>) {
+        let last = self.end_index(end);
+        if let Some(last) = last.filter(|&last| self.has_room(last, element.len())) {
+            return self.edit(last, |node| node.push(end, element));
+        }
+        let at = if end == End::Head { 0 } else { self.nodes.len() };
+        self.insert_node(at, self.node_for(element));
+    }
+
+    /// Removes the element at an end.
+    pub(super) fn delete_end(&mut self, end: End) {
+        if let Some(node) = self.end_index(end) {
+            if self.nodes[node].len() == 1 {
+                self.remove_node(node);
+            } else {
+                self.edit(node, |node| node.delete_end(end));
+            }
+        }
+    }
+
+    /// Adds an element before another.
+    pub(super) fn insert_before(&mut self, spot: Spot, element: Element<'_>) {
+        let Spot { node, index } = spot;
+        if self.has_room(node, element.len()) {
+            self.edit(node, |node| node.insert(index, element));
+        } else if index > 0 {
+            self.split_and_insert(spot, element, End::Tail);
+        } else if let Some(before) =
+            node.checked_sub(1).filter(|&before| self.has_room(before, element.len()))
+        {
+            self.edit(before, |node| node.push(End::Tail, element));
+        } else {
+            self.insert_node(node, self.node_for(element));
+        }
+    }
+
+    /// Adds an element after another.
+    pub(super) fn insert_after(&mut self, spot: Spot, element: Element<'_>) {
+        let Spot { node, index } = spot;
+        if self.has_room(node, element.len()) {
+            self.edit(node, |node| node.insert(index + 1, element));
+        } else if index + 1 < self.nodes[node].len() {
+            self.split_and_insert(Spot { node, index: index + 1 }, element, End::Head);
+        } else if self.has_room(node + 1, element.len()) {
+            self.edit(node + 1, |node| node.push(End::Head, element));
+        } else {
+            self.insert_node(node + 1, self.node_for(element));
+        }
+    }
+
+    /// Splits a full node and adds an element between its halves: on its own when it is large, and else at this end
+    /// of the half that is new.
+    fn split_and_insert(&mut self, spot: Spot, element: Element<'_>, end: End) {
+        let Spot { node, index } = spot;
+        self.split_node(node, index);
+        if self.limits.is_large(element.len()) {
+            return self.insert_node(node + 1, Node::plain(element));
+        }
+        match end {
+            End::Tail => {
+                self.edit(node, |node| node.push(End::Tail, element));
+                self.join_around(node + 1);
+            }
+            End::Head => {
+                self.edit(node + 1, |node| node.push(End::Head, element));
+                self.join_around(node);
+            }
+        }
+    }
+
+    /// Puts an element in the place of another.
+    pub(super) fn replace(&mut self, spot: Spot, element: Element<'_>) {
+        let large = self.limits.is_large(element.len());
+        match &self.nodes[spot.node] {
+            Node::Packed { listpack, .. } if !large && listpack.would_fit(element.len() + ENTRY_OVERHEAD) => {
+                self.edit(spot.node, |node| node.replace(spot.index, element));
+            }
+            Node::Packed { .. } => self.replace_with_node(spot, element),
+            Node::Plain(_) if large => self.edit(spot.node, |node| *node = Node::plain(element)),
+            Node::Plain(_) => {
+                self.insert_after(spot, element);
+                self.remove_node(spot.node);
+            }
+        }
+    }
+
+    /// Puts a node of its own in the place of one of a listpack's elements.
+    fn replace_with_node(&mut self, spot: Spot, element: Element<'_>) {
+        let Spot { node, index } = spot;
+        self.split_node(node, index + 1);
+        self.insert_node(node + 1, self.node_for(element));
+        if index == 0 {
+            self.remove_node(node);
+        } else {
+            self.edit(node, |node| node.delete_end(End::Tail));
+            self.join_around(node + 1);
+        }
+    }
+
+    /// Removes up to `count` elements from an index on.
+    pub(super) fn delete_range(&mut self, index: usize, count: usize) {
+        let (Some(from), Some(to)) = (self.seek(index), index.checked_add(count)) else { return };
+        let to = self.seek(to).unwrap_or(Spot { node: self.nodes.len(), index: 0 });
+        if from.node == to.node {
+            return self.edit(from.node, |node| node.delete_range(from.index, to.index - from.index));
+        }
+        if to.index > 0 {
+            self.edit(to.node, |node| node.delete_range(0, to.index));
+        }
+        let mut first = from.node;
+        if from.index > 0 {
+            self.edit(first, |node| node.delete_range(from.index, usize::MAX));
+            first += 1;
+        }
+        for node in self.nodes.drain(first..to.node) {
+            self.count -= node.len();
+            self.node_memory -= node.memory();
+        }
+        self.spare_nodes();
+    }
+
+    /// Removes the first `limit` elements in a direction that are these bytes. Returns how many. O(bytes).
+    pub(super) fn delete_equal(&mut self, bytes: &[u8], limit: usize, direction: Direction) -> usize {
+        let (mut deleted, mut emptied, len) = (0, false, self.nodes.len());
+        for step in 0..len {
+            let at = if direction == Direction::Forward { step } else { len - 1 - step };
+            deleted += match &self.nodes[at] {
+                Node::Plain(own) => {
+                    let hit = **own == *bytes;
+                    if hit {
+                        self.edit(at, |node| *node = Node::Packed { listpack: Default::default(), count: 0 });
+                    }
+                    usize::from(hit)
+                }
+                Node::Packed { .. } => {
+                    self.edit(at, |node| node.delete_equal(bytes, limit - deleted, direction))
+                }
+            };
+            emptied |= self.nodes[at].len() == 0;
+            if deleted == limit {
+                break;
+            }
+        }
+        if emptied {
+            self.nodes.retain(|node| node.len() > 0);
+            self.node_memory = self.nodes.iter().map(Node::memory).sum();
+            self.spare_nodes();
+        }
+        deleted
+    }
+
+    /// Adds a node at the end.
+    pub(super) fn append_node(&mut self, node: Node) {
+        self.insert_node(self.nodes.len(), node);
+    }
+
+    /// Frees the last node.
+    pub(super) fn dismantle_node(&mut self) {
+        if let Some(last) = self.nodes.len().checked_sub(1) {
+            self.remove_node(last);
+        }
+    }
+
+    fn node_for(&self, element: Element<'_>) -> Node {
+        if self.limits.is_large(element.len()) { Node::plain(element) } else { Node::packed(element) }
+    }
+
+    /// Whether there is such a node, and it takes one more element of this length.
+    #[inline]
+    fn has_room(&self, node: usize, len: usize) -> bool {
+        match self.nodes.get(node) {
+            Some(Node::Packed { listpack, count }) if !self.limits.is_large(len) => {
+                let bytes = listpack.bytes_len() + len + ENTRY_OVERHEAD;
+                !self.limits.exceeded_by(bytes, *count as usize + 1)
+            }
+            _ => false,
+        }
+    }
+
+    /// Whether two nodes can be one.
+    fn can_join(&self, node: usize) -> bool {
+        match (self.nodes.get(node), self.nodes.get(node + 1)) {
+            (Some(a @ Node::Packed { .. }), Some(b @ Node::Packed { .. })) => {
+                // One header and one end mark are left out.
+                !self.limits.exceeded_by(a.bytes_len() + b.bytes_len() - 7, a.len() + b.len())
+            }
+            _ => false,
+        }
+    }
+
+    /// Makes one node of this one and the next, if they fit. Returns whether it did.
+    fn try_join(&mut self, node: usize) -> bool {
+        let fit = self.can_join(node);
+        if fit && let Some(next) = self.remove_node(node + 1) {
+            self.edit(node, |node| node.append(&next));
+        }
+        fit
+    }
+
+    /// Joins the two nodes before a node, the two after it, and it with what is on either side then.
+    fn join_around(&mut self, centre: usize) {
+        let mut centre = centre;
+        if centre >= 2 && self.try_join(centre - 2) {
+            centre -= 1;
+        }
+        self.try_join(centre + 1);
+        if centre >= 1 && self.try_join(centre - 1) {
+            centre -= 1;
+        }
+        self.try_join(centre);
+    }
+
+    /// Moves the elements from an index on to a new node behind; nothing where there are none.
+    fn split_node(&mut self, node: usize, index: usize) {
+        if index < self.nodes[node].len()
+            && let Some(tail) = self.edit(node, |node| node.split_off(index))
+        {
+            self.insert_node(node + 1, tail);
+        }
+    }
+
+    fn insert_node(&mut self, at: usize, node: Node) {
+        self.count += node.len();
+        self.node_memory += node.memory();
+        self.nodes.insert(at, node);
+    }
+
+    fn remove_node(&mut self, at: usize) -> Option<Node> {
+        let node = self.nodes.remove(at)?;
+        self.count -= node.len();
+        self.node_memory -= node.memory();
+        self.spare_nodes();
+        Some(node)
+    }
+
+    /// Changes a node and keeps the sums.
+    #[inline]
+    fn edit<R>(&mut self, at: usize, change: impl FnOnce(&mut Node) -> R) -> R {
+        let node = &mut self.nodes[at];
+        self.count -= node.len();
+        self.node_memory -= node.memory();
+        let result = change(node);
+        self.count += node.len();
+        self.node_memory += node.memory();
+        result
+    }
+
+    #[inline]
+    fn spare_nodes(&mut self) {
+        if self.nodes.capacity() > 4 * self.nodes.len() + NODES_SPARE {
+            self.nodes.shrink_to(2 * self.nodes.len());
+        }
+    }
+
+    /// Recounts everything.
+    #[cfg(any(test, fuzzing))]
+    pub(super) fn verify(&self) {
+        let mut sums = (0, 0);
+        for node in &self.nodes {
+            assert!(node.len() > 0, "no node is empty");
+            if let Node::Packed { listpack, count } = node {
+                assert_eq!(listpack.len(), *count as usize);
+                crate::types::listpack::check::verify(listpack);
+            }
+            sums = (sums.0 + node.len(), sums.1 + node.memory());
+        }
+        assert_eq!(sums, (self.count, self.node_memory));
+        assert!(self.nodes.capacity() <= 4 * self.nodes.len() + 2 * NODES_SPARE);
+    }
+}

@@ -1,0 +1,179 @@
+//! The large encoding of sets.
+//!
+//! Invariant: the index holds exactly the handles of the members that are there.
+
+use crate::engine::Rng;
+use crate::keyspace::{Key, KeyHasher};
+use crate::types::members::{Handle, Keys, MemberIndex, Members, Slots};
+
+/// What became of a member to be added.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Added {
+    /// It is new.
+    New,
+    /// It was there.
+    Present,
+    /// It is new, but the set can hold no more (2^31 members): nothing was done.
+    Full,
+}
+
+/// A set of any size.
+#[derive(Clone, Debug)]
+pub struct Table {
+    slots: Slots<0>,
+    index: MemberIndex,
+    hasher: KeyHasher,
+}
+
+/// What the index hashes.
+struct Hashed<'a> {
+    slots: &'a Slots<0>,
+    hasher: KeyHasher,
+}
+
+impl Keys for Hashed<'_> {
+    #[inline]
+    fn hash(&self, handle: Handle) -> u64 {
+        self.hasher.key(self.slots.get(handle).1).hash
+    }
+
+    #[inline]
+    fn prefetch(&self, handle: Handle) {
+        self.slots.prefetch(handle);
+    }
+}
+
+impl Table {
+    /// The empty set, whose members are hashed by `hasher`.
+    pub const fn new(hasher: KeyHasher) -> Self {
+        Self { slots: Slots::new(), index: MemberIndex::new(), hasher }
+    }
+
+    /// How many members there are.
+    #[inline]
+    pub fn len(&self) -> usize {
+        self.index.len()
+    }
+
+    /// There is no member.
+    #[inline]
+    pub fn is_empty(&self) -> bool {
+        self.index.len() == 0
+    }
+
+    /// Bytes of memory it holds on the heap.
+    pub fn memory(&self) -> usize {
+        self.slots.bytes() + self.index.bytes()
+    }
+
+    #[inline]
+    fn find(&self, key: Key<'_>) -> Option<Handle> {
+        self.index.find(key.hash, |handle| self.slots.get(handle).1 == key.bytes)
+    }
+
+    /// Whether these bytes are a member.
+    #[inline]
+    pub fn contains(&self, member: &[u8]) -> bool {
+        self.find(self.hasher.key(member)).is_some()
+    }
+
+    /// Adds a member.
+    pub fn insert(&mut self, member: &[u8]) -> Added {
+        let key = self.hasher.key(member);
+        if self.find(key).is_some() {
+            return Added::Present;
+        }
+        let Some(handle) = self.slots.insert([], member) else { return Added::Full };
+        self.index.insert(key.hash, handle, &Hashed { slots: &self.slots, hasher: self.hasher });
+        Added::New
+    }
+
+    /// Removes a member. Returns whether it was there.
+    pub fn remove(&mut self, member: &[u8]) -> bool {
+        let key = self.hasher.key(member);
+        let found = self.find(key);
+        if let Some(handle) = found {
+            self.take(key.hash, handle);
+        }
+        found.is_some()
+    }
+
+    /// Removes a member, each as likely as any other, and hands it over. Returns whether there was one.
+    pub fn pop_random(&mut self, rng: &mut Rng, each: impl FnOnce(&[u8])) -> bool {
+        let Some(handle) = self.index.random(rng) else { return false };
+        let member = self.slots.get(handle).1;
+        each(member);
+        let hash = self.hasher.key(member).hash;
+        self.take(hash, handle);
+        true
+    }
+
+    fn take(&mut self, hash: u64, handle: Handle) {
+        self.index.remove(hash, handle, &Hashed { slots: &self.slots, hasher: self.hasher });
+        self.slots.remove(handle);
+        // One move for each removal keeps half of the slots in use: see `Slots::relocate`.
+        if let Some((old, new)) = self.slots.relocate() {
+            let hash = self.hasher.key(self.slots.get(new).1).hash;
+            self.index.replace(hash, old, new);
+            self.slots.remove(old);
+        }
+    }
+
+    /// A member, each as likely as any other.
+    pub fn random(&self, rng: &mut Rng) -> Option<&[u8]> {
+        self.random_handle(rng).map(|handle| self.member(handle))
+    }
+
+    /// Same, to tell two that are drawn apart.
+    pub(super) fn random_handle(&self, rng: &mut Rng) -> Option<Handle> {
+        self.index.random(rng)
+    }
+
+    /// The member of a handle.
+    pub(super) fn member(&self, handle: Handle) -> &[u8] {
+        self.slots.get(handle).1
+    }
+
+    /// The members, in no order.
+    pub(super) fn iter(&self) -> Members<'_, 0> {
+        self.slots.members()
+    }
+
+    /// One step of a walk over all members: hands about `count` of them to `each`, those of `count` buckets at the most,
+    /// and returns the cursor to go on from, 0 when the walk is over.
+    ///
+    /// A member that is there during the whole walk is seen at least once, however the set changes in between.
+    pub fn scan<'s>(&'s self, mut cursor: u64, count: usize, mut each: impl FnMut(&'s [u8])) -> u64 {
+        let mut seen = 0;
+        for _ in 0..count.max(1) {
+            let (visited, next) = self.index.scan_step(cursor);
+            for handle in visited.into_iter().flatten().flat_map(|bucket| self.index.chain(bucket)) {
+                each(self.member(handle));
+                seen += 1;
+            }
+            cursor = next;
+            if cursor == 0 || seen >= count {
+                break;
+            }
+        }
+        cursor
+    }
+
+    /// Frees about `budget` members of a set that nobody uses any more; `false` when nothing is left. Nothing else may
+    /// be asked of it once this has begun.
+    pub fn dismantle(&mut self, budget: usize) -> bool {
+        // A page and these buckets have about a hundred members each.
+        (0..budget.div_ceil(100).max(1)).all(|_| {
+            let had_page = self.slots.dismantle_page();
+            let had_buckets = self.index.dismantle_buckets(12);
+            had_page || had_buckets
+        })
+    }
+
+    /// Recounts everything.
+    #[cfg(any(test, fuzzing))]
+    pub fn check(&self) {
+        self.slots.check(self.len());
+        self.index.check(self.len(), &Hashed { slots: &self.slots, hasher: self.hasher });
+    }
+}

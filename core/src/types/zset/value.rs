@@ -1,0 +1,279 @@
+//! A sorted set in either encoding, and when it changes from one to the other.
+//!
+//! It begins small and becomes large when it would pass a limit; it never becomes small again, but for one that
+//! a command has just made ([`Zset::settle`]).
+//!
+//! Source: Valkey `t_zset.c` for the rules of conversion.
+
+use alloc::boxed::Box;
+use core::ops::Range;
+
+use super::small::{self, Small};
+use super::{Change, Iter, Score, SortedSet};
+use crate::keyspace::KeyHasher;
+use crate::types::listpack::Element;
+
+/// Up to what sizes a sorted set stays small, and what hashes the members of a large one.
+#[derive(Clone, Copy, Debug)]
+pub struct Rules {
+    /// Members.
+    pub entries_max: usize,
+    /// Bytes of a member.
+    pub member_len_max: usize,
+    /// Of the keyspace.
+    pub hasher: KeyHasher,
+}
+
+/// A sorted set.
+#[derive(Clone, Debug)]
+pub enum Zset {
+    /// A listpack.
+    Small(Small),
+    /// What OBJECT ENCODING calls a skiplist.
+    Large(Box<SortedSet>),
+}
+
+static_assertions::assert_eq_size!(Zset, [usize; 2]);
+
+impl Default for Zset {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Zset {
+    /// The empty set.
+    pub fn new() -> Self {
+        Self::Small(Small::new())
+    }
+
+    /// How many members there are.
+    #[inline]
+    pub fn len(&self) -> usize {
+        match self {
+            Self::Small(small) => small.len(),
+            Self::Large(large) => large.len(),
+        }
+    }
+
+    /// There is no member.
+    #[inline]
+    pub fn is_empty(&self) -> bool {
+        match self {
+            Self::Small(small) => small.is_empty(),
+            Self::Large(large) => large.is_empty(),
+        }
+    }
+
+    /// What OBJECT ENCODING answers.
+    pub fn encoding(&self) -> &'static str {
+        match self {
+            Self::Small(_) => "listpack",
+            Self::Large(_) => "skiplist",
+        }
+    }
+
+    /// Bytes of memory it holds on the heap.
+    pub fn memory(&self) -> usize {
+        match self {
+            Self::Small(small) => small.memory(),
+            Self::Large(large) => large.memory() + size_of::<SortedSet>(),
+        }
+    }
+
+    /// About how many allocations go when it is freed.
+    pub fn free_effort(&self) -> usize {
+        match self {
+            Self::Small(_) => 1,
+            // A page of slots and a leaf for each hundred members or so.
+            Self::Large(large) => large.len().div_ceil(50),
+        }
+    }
+
+    /// Frees about `budget` members of a set that nobody uses any more; `false` when nothing is left.
+    pub fn dismantle(&mut self, budget: usize) -> bool {
+        match self {
+            Self::Small(_) => {
+                *self = Self::new();
+                false
+            }
+            Self::Large(large) => large.dismantle(budget),
+        }
+    }
+
+    /// Gets ready for members to be added: so many, the longest one of so many bytes. Whether any is new does not
+    /// matter.
+    pub fn prepare(&mut self, count: usize, member_len: usize, rules: &Rules) {
+        if count > rules.entries_max || member_len > rules.member_len_max {
+            self.enlarge(rules);
+        }
+    }
+
+    /// Makes a set that was just built small, if it fits.
+    pub fn settle(self, rules: &Rules) -> Self {
+        let Self::Large(large) = self else { return self };
+        if large.len() > rules.entries_max {
+            return Self::Large(large);
+        }
+        let lens = large.iter(0..large.len()).map(|(member, _)| member.len());
+        let (longest, total) =
+            lens.fold((0, 0usize), |(longest, total), len| (len.max(longest), total + len));
+        if longest > rules.member_len_max || !Small::new().would_fit(total) {
+            return Self::Large(large);
+        }
+        let mut small = Small::new();
+        large.iter(0..large.len()).for_each(|(member, score)| small.insert(member, score));
+        Self::Small(small)
+    }
+
+    #[cold]
+    fn enlarge(&mut self, rules: &Rules) {
+        let Self::Small(small) = self else { return };
+        let mut large = SortedSet::new(rules.hasher);
+        for (member, score) in small.pairs(0..small.len()) {
+            if let Some(score) = Score::new(score) {
+                large.insert(member.text(&mut itoa::Buffer::new()), score);
+            }
+        }
+        *self = Self::Large(Box::new(large));
+    }
+
+    /// Adds a member or gives it another score.
+    pub fn insert(&mut self, member: &[u8], score: Score, rules: &Rules) -> Change {
+        self.update(member, rules, |_| Some(score))
+    }
+
+    /// Gives a member the score that `decide` makes of the one it has, if any; `None` leaves things as they are.
+    pub fn update(
+        &mut self,
+        member: &[u8],
+        rules: &Rules,
+        decide: impl FnOnce(Option<f64>) -> Option<Score>,
+    ) -> Change {
+        let small = match self {
+            Self::Large(large) => return large.update(member, decide),
+            Self::Small(small) => small,
+        };
+        if let Some((position, old)) = small.find(member) {
+            return match decide(Some(old)) {
+                Some(score) if score.get() != old => {
+                    small.remove(position);
+                    small.insert(member, score.get());
+                    Change::Updated
+                }
+                _ => Change::Unchanged,
+            };
+        }
+        let Some(score) = decide(None) else { return Change::Unchanged };
+        if small.len() >= rules.entries_max
+            || member.len() > rules.member_len_max
+            || !small.would_fit(member.len())
+        {
+            self.enlarge(rules);
+            return self.insert(member, score, rules);
+        }
+        small.insert(member, score.get());
+        Change::Added
+    }
+
+    /// Removes a member. Returns whether it was there.
+    pub fn remove(&mut self, member: &[u8]) -> bool {
+        match self {
+            Self::Small(small) => match small.find(member) {
+                Some((position, _)) => {
+                    small.remove(position);
+                    true
+                }
+                None => false,
+            },
+            Self::Large(large) => large.remove(member).is_some(),
+        }
+    }
+
+    /// Removes a range of ranks that are there.
+    pub fn remove_range(&mut self, ranks: Range<usize>) {
+        match self {
+            Self::Small(small) => small.remove_range(ranks),
+            Self::Large(large) => large.remove_range(ranks, |_, _| {}),
+        }
+    }
+
+    /// The score of a member.
+    pub fn score(&self, member: &[u8]) -> Option<f64> {
+        match self {
+            Self::Small(small) => small.find(member).map(|(_, score)| score),
+            Self::Large(large) => large.score(member),
+        }
+    }
+
+    /// How many elements come before a member, and its score.
+    pub fn rank(&self, member: &[u8]) -> Option<(usize, f64)> {
+        match self {
+            Self::Small(small) => small.find(member).map(|(position, score)| (small.rank(position), score)),
+            Self::Large(large) => large.rank(member),
+        }
+    }
+
+    /// Members and scores of a range of ranks, from either end.
+    pub fn iter(&self, ranks: Range<usize>) -> Pairs<'_> {
+        let end = ranks.end.min(self.len());
+        let ranks = ranks.start.min(end)..end;
+        match self {
+            Self::Small(small) => Pairs::Small(small.pairs(ranks)),
+            Self::Large(large) => Pairs::Large(large.iter(ranks)),
+        }
+    }
+
+    /// One step of a walk over all members, as [`SortedSet::scan`]; a small set is seen at once.
+    pub fn scan<'s>(&'s self, cursor: u64, count: usize, mut each: impl FnMut(Element<'s>, f64)) -> u64 {
+        match self {
+            Self::Small(small) => {
+                small.pairs(0..small.len()).for_each(|(member, score)| each(member, score));
+                0
+            }
+            Self::Large(large) => {
+                large.scan(cursor, count, |member, score| each(Element::Bytes(member), score))
+            }
+        }
+    }
+}
+
+/// Members and scores, in rising order.
+#[derive(Clone, Debug)]
+pub enum Pairs<'a> {
+    /// Of a small set.
+    Small(small::Pairs<'a>),
+    /// Of a large one.
+    Large(Iter<'a>),
+}
+
+impl<'a> Iterator for Pairs<'a> {
+    type Item = (Element<'a>, f64);
+
+    #[inline]
+    fn next(&mut self) -> Option<Self::Item> {
+        match self {
+            Self::Small(pairs) => pairs.next(),
+            Self::Large(pairs) => pairs.next().map(|(member, score)| (Element::Bytes(member), score)),
+        }
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        match self {
+            Self::Small(pairs) => pairs.size_hint(),
+            Self::Large(pairs) => pairs.size_hint(),
+        }
+    }
+}
+
+impl DoubleEndedIterator for Pairs<'_> {
+    #[inline]
+    fn next_back(&mut self) -> Option<Self::Item> {
+        match self {
+            Self::Small(pairs) => pairs.next_back(),
+            Self::Large(pairs) => pairs.next_back().map(|(member, score)| (Element::Bytes(member), score)),
+        }
+    }
+}
+
+impl ExactSizeIterator for Pairs<'_> {}
