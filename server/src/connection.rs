@@ -49,7 +49,7 @@ pub(crate) struct Connection<S> {
     pub(crate) peer_ended: bool,
     /// An I/O thread found that the connection is gone.
     pub(crate) gone: bool,
-    /// Its requests wait for the end of a pause.
+    /// Its requests wait: for the end of a pause, or behind one that waits for keys.
     pub(crate) paused: bool,
     /// It goes once its replies are sent.
     pub(crate) closing: Closing,
@@ -153,6 +153,8 @@ pub(crate) struct Lent {
     pub(crate) event: Option<Event>,
     /// Bytes for it from others' commands.
     pub(crate) deliveries: Vec<u8>,
+    /// Its requests wait no longer.
+    pub(crate) resumed: bool,
 }
 
 impl<S> Default for Connections<S> {

@@ -25,7 +25,9 @@ impl<P: Platform> Outside<P> {
         if !self.ready.is_empty()
             || !self.flush_list.is_empty()
             || self.pause_changed
-            || engine.keyspace.flushed_len() > 0
+            || engine.is_evicting()
+            || !self.resumed.is_empty()
+            || engine.keyspace.to_reclaim() > 0
         {
             return 0;
         }
@@ -37,16 +39,23 @@ impl<P: Platform> Outside<P> {
         } else {
             u64::MAX
         };
-        cron_us.min(expiry_us).saturating_mul(1000)
+        let waits_us = engine.shared.blocking.first_deadline_ms().map_or(u64::MAX, |at| {
+            u64::try_from(at.saturating_mul(1000).saturating_sub(self.now.unix_us)).unwrap_or(0)
+        });
+        cron_us.min(expiry_us).min(waits_us).saturating_mul(1000)
     }
 
     /// Removes keys whose time has come, and frees part of what was flushed.
     pub(crate) fn expire_due(&mut self, engine: &mut Engine) {
-        if engine.keyspace.flushed_len() > 0 {
-            let before = engine.keyspace.flushed_len();
+        if engine.keyspace.to_reclaim() > 0 {
+            let before = engine.keyspace.to_reclaim();
             engine.keyspace.reclaim_step(RECLAIM_BATCH);
-            engine.shared.stats.reclaimed += (before - engine.keyspace.flushed_len()) as u64;
+            engine.shared.stats.reclaimed += (before - engine.keyspace.to_reclaim()) as u64;
         }
+        if engine.is_evicting() {
+            engine.make_room(self.now, self);
+        }
+        engine.end_overdue_waits(self.now.unix_ms());
         let paused = engine.shared.pause.is_set();
         if !engine.shared.active_expire || paused || self.switches.pause_cron {
             return;
@@ -58,17 +67,18 @@ impl<P: Platform> Outside<P> {
             return;
         }
         let began_us = self.clock.monotonic_ns() / 1000;
-        let step = engine.keyspace.expire_step(now_ms, EXPIRE_BATCH);
-        engine.shared.stats.dirty += step.expired as u64;
+        let mut now = self.now;
+        let expired = engine.expire_step(&mut now, EXPIRE_BATCH, self);
+        engine.shared.stats.dirty += expired as u64;
         let spent_us = (self.clock.monotonic_ns() / 1000).saturating_sub(began_us);
         engine.shared.stats.expire_us += spent_us;
         self.totals.cron_ns += spent_us * 1000;
-        engine.shared.stats.expire_cap_reached += u64::from(step.expired == EXPIRE_BATCH);
+        engine.shared.stats.expire_cap_reached += u64::from(expired == EXPIRE_BATCH);
     }
 
     /// There may be something due that was not at the last turn.
     pub(crate) fn may_be_due(&self, engine: &Engine) -> bool {
-        self.now.unix_ms() != self.done_to_ms || engine.keyspace.flushed_len() > 0
+        self.now.unix_ms() != self.done_to_ms || engine.keyspace.to_reclaim() > 0 || engine.is_evicting()
     }
 
     /// The periodic work has come due.

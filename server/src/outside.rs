@@ -74,6 +74,8 @@ pub(crate) struct Outside<P: Platform> {
     pub(crate) flush_list: Vec<ClientSlot>,
     /// Connections whose requests wait for the end of a pause.
     pub(crate) paused: Vec<ClientSlot>,
+    /// Connections whose requests wait no longer for one that waited for keys.
+    pub(crate) resumed: Vec<ClientSlot>,
     /// The pause in force was changed or taken back.
     pub(crate) pause_changed: bool,
     /// When the periodic work is due, monotonic µs.
@@ -112,6 +114,7 @@ impl<P: Platform> Outside<P> {
             scaler: Scaler::default(),
             flush_list: Vec::new(),
             paused: Vec::new(),
+            resumed: Vec::new(),
             pause_changed: false,
             cron_due_us: 0,
             cron_cursor: 0,
@@ -331,8 +334,7 @@ impl<P: Platform> Outside<P> {
         let _ = self.poller.deregister(&connection.socket);
         drop(connection);
         self.connections.release(slot);
-        engine.shared.clients.remove(slot);
-        engine.shared.monitors.retain(|&monitor| monitor != slot);
+        engine.shared.forget(slot);
         self.flush_list.retain(|&listed| listed != slot);
         self.paused.retain(|&paused| paused != slot);
     }
@@ -468,10 +470,16 @@ impl<P: Platform> Outside<P> {
         );
     }
 
-    /// Carries out what a command asked of the outside. `true` when that closes the client in `own`.
-    pub(crate) fn settle(&mut self, engine: &mut Engine, own: ClientSlot) -> bool {
+    /// Carries out what was asked of the outside, by a command of the client in `own` whose replies are being written, if
+    /// there is one. `true` when that closes this client.
+    pub(crate) fn settle(&mut self, engine: &mut Engine, own: Option<(ClientSlot, &mut Vec<u8>)>) -> bool {
+        let (own, mut replies) = own.unzip();
         for delivery in core::mem::take(&mut engine.shared.deliveries) {
-            if let Some(connection) = self.connections.get_mut(delivery.to) {
+            if own == Some(delivery.to) {
+                if let Some(replies) = &mut replies {
+                    replies.extend_from_slice(&delivery.bytes);
+                }
+            } else if let Some(connection) = self.connections.get_mut(delivery.to) {
                 connection.out.push(&delivery.bytes);
                 if !connection.flush_listed {
                     connection.flush_listed = true;
@@ -484,7 +492,8 @@ impl<P: Platform> Outside<P> {
         let mut own_killed = false;
         for request in core::mem::take(&mut engine.shared.requests) {
             match request {
-                HostRequest::Kill(slot) if slot == own => own_killed = true,
+                HostRequest::Kill(slot) if own == Some(slot) => own_killed = true,
+                HostRequest::Unblocked(slot) => self.resumed.push(slot),
                 HostRequest::Kill(slot) => self.close_slot(slot, engine),
                 HostRequest::Shutdown { .. } => {
                     self.log(LogLevel::Warning, format_args!("User requested shutdown..."));

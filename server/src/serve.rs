@@ -56,6 +56,8 @@ enum Batch {
     Drained,
     /// The rest waits for the end of a pause.
     Paused,
+    /// The rest waits for the reply of one that waits for keys.
+    Blocked,
     /// The client is to be closed once its replies are sent.
     Close,
     /// The client is gone already or goes at once.
@@ -162,8 +164,16 @@ impl<P: Platform> Server<P> {
         if self.outside.cron_is_due() {
             self.outside.cron(&mut self.engine);
         }
+        if !self.engine.shared.deliveries.is_empty() || !self.engine.shared.requests.is_empty() {
+            self.outside.settle(&mut self.engine, None);
+        }
         if self.outside.pause_ended(&mut self.engine) {
-            self.resume_paused();
+            let paused = core::mem::take(&mut self.outside.paused);
+            self.resume(paused);
+        }
+        while !self.outside.resumed.is_empty() {
+            let resumed = core::mem::take(&mut self.outside.resumed);
+            self.resume(resumed);
         }
         self.outside.flush_listed(&mut self.engine);
         self.fit_threads();
@@ -178,7 +188,7 @@ impl<P: Platform> Server<P> {
         let outcome = if connection.closing != Closing::No {
             // Nothing more is executed; what arrives is read away so that its end is seen.
             client_io::read::<P::Net>(&mut connection, &mut self.read_buf).map(|_| ())
-        } else if connection.read.is_absent() {
+        } else if connection.read.is_absent() && !connection.paused {
             self.read_shared(&mut connection)
         } else {
             self.read_own(&mut connection)
@@ -316,6 +326,9 @@ impl<P: Platform> Server<P> {
                 break Batch::Paused;
             }
             used += request.len;
+            if flow == Flow::Blocked {
+                connection.paused = true;
+            }
             if let Some(end) = self.after_command(connection, flow, replies, sends) {
                 break end;
             }
@@ -382,12 +395,16 @@ impl<P: Platform> Server<P> {
             return Some(Batch::Kill);
         }
         if !self.engine.shared.requests.is_empty() || !self.engine.shared.deliveries.is_empty() {
-            let own_killed = self.outside.settle(&mut self.engine, connection.slot);
+            let own_killed = self.outside.settle(&mut self.engine, Some((connection.slot, replies)));
             if own_killed || self.outside.stopping {
                 return Some(Batch::Kill);
             }
         }
-        (flow == Flow::Close).then_some(Batch::Close)
+        match flow {
+            Flow::Close => Some(Batch::Close),
+            Flow::Blocked => Some(Batch::Blocked),
+            Flow::Done | Flow::Postponed => None,
+        }
     }
 
     /// Answers a request that breaks the protocol; the client goes once that is sent.
@@ -432,15 +449,19 @@ impl<P: Platform> Server<P> {
                 self.outside.paused.push(connection.slot);
             }
             Batch::Close => connection.closing = Closing::AfterReplies,
-            Batch::Drained => {}
+            Batch::Drained | Batch::Blocked => {}
             Batch::Kill => return Err(Gone),
         }
         self.outside.check_output_limits(connection, &self.engine)
     }
 
-    /// Offers the requests that waited for the end of a pause once more.
-    fn resume_paused(&mut self) {
-        for slot in core::mem::take(&mut self.outside.paused) {
+    /// Offers requests once more that waited for the end of a pause, or behind one that waited for keys.
+    fn resume(&mut self, slots: Vec<ClientSlot>) {
+        for slot in slots {
+            if let Some(lent) = self.outside.connections.lent_mut(slot) {
+                lent.resumed = true;
+                continue;
+            }
             let Some(mut connection) = self.outside.connections.take(slot) else { continue };
             connection.paused = false;
             let outcome = self.execute_own(&mut connection);

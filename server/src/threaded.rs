@@ -2,6 +2,7 @@
 
 use vireo_core::engine::Engine;
 use vireo_core::engine::host::LogLevel;
+use vireo_core::keyspace::Garbage;
 use vireo_core::offload::{Decision, Job};
 use vireo_core::platform::{Clock, Event, Platform, Threads};
 
@@ -168,6 +169,7 @@ impl<P: Platform> Server<P> {
             return;
         }
         connection.out.push(&lent.deliveries);
+        self.note_resumed(&connection, &lent);
         let outcome = self.execute_received(&mut connection);
         let session = self.engine.shared.clients.get(connection.slot);
         if session.is_some_and(|session| session.authenticated != connection.limits.is_authenticated()) {
@@ -190,11 +192,19 @@ impl<P: Platform> Server<P> {
         // Without room, the poller tells when there is some; it may have done so already.
         let may_write = connection.out.is_empty() || lent.event.is_some_and(|event| event.writable);
         connection.out.push(&lent.deliveries);
+        self.note_resumed(&connection, &lent);
         connection.may_read_more |= self.note_event(&mut connection, &lent);
         if may_write {
             self.send_or_put(connection, false);
         } else {
             self.put_ready(connection);
+        }
+    }
+
+    /// A client that went on while it was lent goes on at the end of this turn.
+    fn note_resumed(&mut self, connection: &Connection<Socket<P>>, lent: &Lent) {
+        if lent.resumed {
+            self.outside.resumed.push(connection.slot);
         }
     }
 
@@ -243,9 +253,13 @@ impl<P: Platform> Server<P> {
             return;
         }
         let count = garbage.len() as u64;
-        // Without room, or without threads that run, it is freed here.
-        if crew.free(garbage).is_ok() {
-            self.outside.totals.io_freed += count;
+        match crew.free(garbage) {
+            Ok(()) => self.outside.totals.io_freed += count,
+            // Without room, or without threads that run, it is freed here: strings now, objects in steps.
+            Err(mut garbage) => {
+                garbage.retain(|one| matches!(one, Garbage::Object(_)));
+                self.engine.keyspace.put_garbage(garbage);
+            }
         }
     }
 

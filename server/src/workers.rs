@@ -16,7 +16,7 @@
 use core::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering, fence};
 use std::sync::Arc;
 
-use vireo_core::keyspace::{KeyHasher, SharedBytes};
+use vireo_core::keyspace::{Garbage, KeyHasher};
 use vireo_core::offload::{Job, Kinds, Word};
 use vireo_core::platform::{Clock, CpuSampler, Event, IoError, Platform, Poller, Thread, Threads, Wake};
 use vireo_core::queue::{mpsc, spmc, spsc};
@@ -61,7 +61,7 @@ pub(crate) struct Poll<P: Platform> {
 impl<P: Platform> Kinds for Jobs<P> {
     type Client = Connection<Socket<P>>;
     type Poll = Poll<P>;
-    type Garbage = Vec<SharedBytes>;
+    type Garbage = Vec<Garbage>;
 }
 
 /// A job of a platform.
@@ -304,7 +304,7 @@ impl<P: Platform> Crew<P> {
     }
 
     /// Has a thread free things; they come back when none has room for them.
-    pub(crate) fn free(&mut self, garbage: Vec<SharedBytes>) -> Result<(), Vec<SharedBytes>> {
+    pub(crate) fn free(&mut self, garbage: Vec<Garbage>) -> Result<(), Vec<Garbage>> {
         let running = self.running();
         if running == 0 {
             return Err(garbage);

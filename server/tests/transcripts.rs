@@ -68,3 +68,13 @@ fn connections() {
 fn server_commands() {
     replay(include_str!("transcripts/server.txt"));
 }
+
+#[test]
+fn lists() {
+    replay(include_str!("transcripts/list.txt"));
+}
+
+#[test]
+fn streams() {
+    replay(include_str!("transcripts/stream.txt"));
+}

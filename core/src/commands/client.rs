@@ -6,8 +6,9 @@ use core::fmt::Write as _;
 
 use super::client_filter::Filter;
 use crate::engine::host::IoUse;
+use crate::engine::pubsub::{self, Topic};
 use crate::engine::{
-    Args, ClientSlot, CmdError, CmdResult, Ctx, HostRequest, PauseKind, Session, SessionFlags,
+    Args, ClientSlot, CmdError, CmdResult, Ctx, EndOfWait, HostRequest, PauseKind, Session, SessionFlags,
 };
 use crate::num;
 use crate::resp::Proto;
@@ -152,16 +153,6 @@ pub(crate) fn client_unpause(cx: &mut Ctx<'_>, _args: &Args<'_>) -> CmdResult {
     Ok(())
 }
 
-/// `CLIENT UNBLOCK id [TIMEOUT | ERROR]`: no command blocks yet, and a pause cannot be unblocked.
-pub(crate) fn client_unblock(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
-    if args.len() == 4 && !args.is(3, "TIMEOUT") && !args.is(3, "ERROR") {
-        return Err(CmdError::Text("ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR"));
-    }
-    args.int(2)?;
-    cx.reply.integer(0);
-    Ok(())
-}
-
 /// CLIENT INFO
 pub(crate) fn client_info(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
     let io = io_use_of(cx, args, cx.session.slot);
@@ -200,6 +191,10 @@ pub(crate) fn client_kill(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
         if slot == cx.session.slot {
             cx.session.flags.insert(SessionFlags::CLOSE_AFTER_REPLY);
         } else {
+            // From now on it is served nothing more, though the outside closes it only when this command is over.
+            if let Some(session) = cx.shared.clients.get_mut(slot) {
+                session.flags.insert(SessionFlags::CLOSE_ASAP);
+            }
             cx.shared.requests.push(HostRequest::Kill(slot));
         }
     }
@@ -210,6 +205,23 @@ pub(crate) fn client_kill(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
     } else {
         cx.reply.ok();
     }
+    Ok(())
+}
+
+/// `CLIENT UNBLOCK id [TIMEOUT | ERROR]`
+pub(crate) fn client_unblock(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
+    const REASON: CmdError = CmdError::Text("ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR");
+    let how = match args.len() {
+        3 => EndOfWait::Timeout,
+        4 if args.is(3, "TIMEOUT") => EndOfWait::Timeout,
+        4 if args.is(3, "ERROR") => EndOfWait::Unblocked,
+        4 => return Err(REASON),
+        _ => return Err(CmdError::SYNTAX),
+    };
+    let id = u64::try_from(args.int(2)?).ok();
+    let slot = id.and_then(|id| cx.shared.clients.slot_of(id));
+    let ended = slot.is_some_and(|slot| cx.shared.end_wait(slot, how));
+    cx.reply.integer(i64::from(ended));
     Ok(())
 }
 
@@ -237,9 +249,14 @@ fn matching(cx: &Ctx<'_>, filter: &Filter) -> Vec<ClientSlot> {
 
 /// The letters of a client's state; `N` when there is nothing to say.
 pub(super) fn flag_letters(session: &Session) -> String {
+    let states = [
+        (session.flags.contains(SessionFlags::MONITOR), 'O'),
+        (session.is_subscriber(), 'P'),
+        (session.multi.is_some(), 'x'),
+        (session.blocked.is_some() || session.flags.contains(SessionFlags::PAUSED), 'b'),
+        (session.flags.contains(SessionFlags::DIRTY_CAS), 'd'),
+    ];
     let letters = [
-        (SessionFlags::MONITOR, 'O'),
-        (SessionFlags::PAUSED, 'b'),
         (SessionFlags::CLOSE_AFTER_REPLY, 'c'),
         (SessionFlags::CLOSE_ASAP, 'A'),
         (SessionFlags::UNIX_SOCKET, 'U'),
@@ -247,8 +264,8 @@ pub(super) fn flag_letters(session: &Session) -> String {
         (SessionFlags::NO_TOUCH, 'T'),
         (SessionFlags::IMPORT_SOURCE, 'I'),
     ];
-    let text: String =
-        letters.iter().filter(|(flag, _)| session.flags.contains(*flag)).map(|(_, letter)| letter).collect();
+    let more = letters.map(|(flag, letter)| (session.flags.contains(flag), letter));
+    let text: String = states.iter().chain(&more).filter(|(is, _)| *is).map(|(_, letter)| letter).collect();
     if text.is_empty() { "N".into() } else { text }
 }
 
@@ -266,13 +283,20 @@ pub fn client_line(session: &Session, io: &IoUse, now_ms: i64) -> String {
         (false, true) => "w",
         (false, false) => "",
     };
-    let memory =
-        SESSION_BYTES + io.query_len + io.query_free + io.reply_capacity + io.reply_chunk_bytes + io.argv_mem;
+    let multi = session.multi.as_ref();
+    let multi_bytes = multi.map_or(0, |multi| multi.memory());
+    let memory = multi_bytes
+        + SESSION_BYTES
+        + io.query_len
+        + io.query_free
+        + io.reply_capacity
+        + io.reply_chunk_bytes
+        + io.argv_mem;
     // Writing into a string cannot fail.
     let _ = write!(
         line,
-        "id={} addr={} laddr={} fd={} name={} age={} idle={} flags={} capa={} db={} sub=0 psub=0 ssub=0 multi=-1 \
-         watch=0 qbuf={} qbuf-free={} argv-mem={} multi-mem=0 rbs={} rbp={} obl={} oll={} omem={} tot-mem={memory} \
+        "id={} addr={} laddr={} fd={} name={} age={} idle={} flags={} capa={} db={} sub={} psub={} ssub={} multi={} \
+         watch={} qbuf={} qbuf-free={} argv-mem={} multi-mem={} rbs={} rbp={} obl={} oll={} omem={} tot-mem={memory} \
          events={events} cmd={} user=default redir=-1 resp={} lib-name={} lib-ver={} tot-net-in={} tot-net-out={} \
          tot-cmds={}",
         session.id,
@@ -285,9 +309,15 @@ pub fn client_line(session: &Session, io: &IoUse, now_ms: i64) -> String {
         flag_letters(session),
         if session.flags.contains(SessionFlags::CAPA_REDIRECT) { "r" } else { "" },
         session.db,
+        pubsub::count(session, Topic::Channel),
+        pubsub::count(session, Topic::Pattern),
+        pubsub::count(session, Topic::Shard),
+        multi.map_or(-1, |multi| multi.queue.len().cast_signed()),
+        session.watched.len(),
         io.query_len,
         io.query_free,
         io.argv_mem,
+        multi_bytes,
         io.reply_capacity,
         io.reply_peak,
         io.reply_len,

@@ -139,22 +139,21 @@ fn key_flags(reply: &mut Reply<'_>, flags: KeyFlags) {
     }
 }
 
-/// First, last and step of the keys, where they are at fixed places.
+/// First, last and step of the keys, where they are at fixed places; the last counts from the end when it is negative.
 fn legacy_range(command: &Command) -> (i64, i64, i64) {
-    let Some(spec) = command.key_specs.first() else { return (0, 0, 0) };
-    let (Begin::Index(first), Find::Range { mut last, step, .. }) = (spec.begin, spec.find) else {
-        return (0, 0, 0);
-    };
-    let first = i64::try_from(first).unwrap_or(0);
-    // Further specs that follow on widen the range (RENAME's two keys).
-    for more in &command.key_specs[1..] {
-        if let (Begin::Index(index), Find::Range { last: more_last, .. }) = (more.begin, more.find) {
-            last =
-                last.max(i32::try_from(index).unwrap_or(0) - i32::try_from(first).unwrap_or(0) + more_last);
-        }
+    let mut range: Option<(i64, i64, i64)> = None;
+    for spec in command.key_specs {
+        let (Begin::Index(index), Find::Range { last, step, .. }) = (spec.begin, spec.find) else { continue };
+        let (index, step) = (i64::try_from(index).unwrap_or(0), i64::try_from(step).unwrap_or(0));
+        let last = if last >= 0 { index + i64::from(last) } else { i64::from(last) };
+        range = match range {
+            None if step == 1 || command.key_specs.len() == 1 => Some((index, last, step)),
+            // A spec that goes on where the one before ended widens the range (RENAME's two keys).
+            Some((first, previous, _)) if step == 1 && previous == index - 1 => Some((first, last, 1)),
+            other => other,
+        };
     }
-    let last = if last >= 0 { first + i64::from(last) } else { i64::from(last) };
-    (first, last, i64::try_from(step).unwrap_or(0))
+    range.unwrap_or((0, 0, 0))
 }
 
 fn info(reply: &mut Reply<'_>, command: &Command) {

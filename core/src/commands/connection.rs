@@ -14,7 +14,14 @@ pub(super) const REDIS_VERSION: &str = "7.2.4";
 
 /// `PING [message]`
 pub(crate) fn ping(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
+    let listens = cx.session.is_subscriber() && cx.session.proto == Proto::Resp2;
     match args.len() {
+        //= valkey 9.1 PING: a subscriber that speaks RESP2 gets an array
+        1 | 2 if listens => {
+            cx.reply.array(2);
+            cx.reply.bulk(b"pong");
+            cx.reply.bulk(args.get(1).unwrap_or(b""));
+        }
         1 => cx.reply.status(b"PONG"),
         2 => cx.reply.bulk(args.at(1)),
         _ => return Err(CmdError::Text("ERR wrong number of arguments for 'ping' command")),
@@ -48,6 +55,8 @@ pub(crate) fn reset(cx: &mut Ctx<'_>, _args: &Args<'_>) -> CmdResult {
     let slot = cx.session.slot;
     cx.shared.monitors.retain(|&monitor| monitor != slot);
     let open = cx.shared.config.settings().requirepass.is_empty();
+    super::transaction::leave(cx);
+    cx.shared.pubsub.unsubscribe_all(cx.session);
     cx.session.reset(open);
     cx.reply.set_proto(Proto::Resp2);
     cx.reply.status(b"RESET");
@@ -137,6 +146,7 @@ pub(crate) fn hello(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
     }
     if let Some(proto) = proto {
         cx.session.proto = proto;
+        cx.shared.pubsub.set_proto(cx.session);
         cx.reply.set_proto(proto);
     }
     introduce(cx);

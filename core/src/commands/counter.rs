@@ -1,6 +1,7 @@
 //! Strings as numbers: INCR and its kin.
 
 use super::string::{bytes_of, string_of};
+use crate::config::NotifyClasses;
 use crate::engine::{Args, CmdError, CmdResult, Ctx};
 use crate::keyspace::{ExpireChange, StringView};
 use crate::num::{self, Extended};
@@ -38,7 +39,7 @@ fn add(cx: &mut Ctx<'_>, args: &Args<'_>, increment: i64) -> CmdResult {
     let sum = value.checked_add(increment);
     let sum = sum.ok_or(CmdError::Text("ERR increment or decrement would overflow"))?;
     cx.keys.set_int(key, sum, ExpireChange::Keep);
-    cx.shared.stats.dirty += 1;
+    cx.changed(NotifyClasses::STRING, "incrby", key.bytes);
     cx.reply.integer(sum);
     Ok(())
 }
@@ -56,20 +57,20 @@ pub(crate) fn incrbyfloat(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
     };
     let text = value.checked_add(increment).ok_or(NOT_FINITE)?.text();
     cx.keys.set_plain(key, &text, ExpireChange::Keep);
-    cx.shared.stats.dirty += 1;
+    cx.changed(NotifyClasses::STRING, "incrbyfloat", key.bytes);
     cx.reply.bulk(&text);
     Ok(())
 }
 
-const NOT_FINITE: CmdError = CmdError::Text("ERR increment would produce NaN or Infinity");
+pub(super) const NOT_FINITE: CmdError = CmdError::Text("ERR increment would produce NaN or Infinity");
 
 /// A floating-point number as INCRBYFLOAT reads it.
-enum Number {
+pub(super) enum Number {
     Finite(Extended),
     Infinite,
 }
 
-fn parse(text: &[u8]) -> Result<Number, CmdError> {
+pub(super) fn parse(text: &[u8]) -> Result<Number, CmdError> {
     if let Some(number) = Extended::parse(text) {
         return Ok(Number::Finite(number));
     }

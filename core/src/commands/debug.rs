@@ -4,6 +4,7 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
+use crate::config::parse_memory;
 use crate::engine::host::{CrashKind, DebugSwitch, LogLevel};
 use crate::engine::{Args, CmdError, CmdResult, Ctx, HostRequest};
 use crate::keyspace::{ExpireChange, StringView};
@@ -36,12 +37,13 @@ pub(crate) fn debug(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
             b"CHANGE-REPL-ID" | b"RELOAD" | b"LOADAOF" | b"REPLICATE" | b"REPLYBUFFER" | b"DICT-RESIZING",
             _,
         )
-        | (b"HTSTATS-KEY" | b"LEAK" | b"QUICKLIST-PACKED-THRESHOLD" | b"RESTART" | b"MALLCTL", 2..) => {
+        | (b"HTSTATS-KEY" | b"LEAK" | b"RESTART" | b"MALLCTL", 2..) => {
             Err(cx.fail_bytes(&[b"ERR DEBUG ", &name, b": not supported by this version of Vireo"]))
         }
         (b"SEGFAULT", 2) => request(cx, HostRequest::Crash(CrashKind::Segfault)),
         (b"PANIC" | b"ASSERT", 2) => request(cx, HostRequest::Crash(CrashKind::Panic)),
         (b"OOM", 2) => request(cx, HostRequest::Crash(CrashKind::Oom)),
+        (b"QUICKLIST-PACKED-THRESHOLD", 3) => packed_threshold(cx, args),
         (b"HELP", 2) => help(cx),
         _ => Err(cx.fail_bytes(&[
             b"ERR unknown subcommand or wrong number of arguments for '",
@@ -53,6 +55,16 @@ pub(crate) fn debug(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
 
 fn request(cx: &mut Ctx<'_>, request: HostRequest) -> CmdResult {
     cx.shared.requests.push(request);
+    cx.reply.ok();
+    Ok(())
+}
+
+/// From which length on elements of a list get nodes of their own; 0: the default.
+fn packed_threshold(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
+    const WRONG: CmdError =
+        CmdError::Text("ERR argument must be a memory value bigger than 1 and smaller than 4gb");
+    let len = parse_memory(args.at(2)).filter(|&len| len < 1 << 32).ok_or(WRONG)?;
+    cx.shared.list_plain_len_min = usize::try_from(len).unwrap_or(usize::MAX);
     cx.reply.ok();
     Ok(())
 }
@@ -95,7 +107,7 @@ fn object(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
     let line = format!(
         "Value at:0x{:x} refcount:1 encoding:{} serializedlength:{} lru:{} lru_seconds_idle:{}",
         entry.key().as_ptr().addr(),
-        entry.encoding().name(),
+        entry.encoding_name(),
         len + 1,
         entry.access_clock(),
         entry.idle_seconds(&now)

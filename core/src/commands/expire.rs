@@ -1,6 +1,7 @@
 //! Lifetimes of keys.
 
 use super::options::invalid_expire;
+use crate::config::NotifyClasses;
 use crate::engine::{Args, CmdError, CmdResult, Ctx};
 
 /// How a time is given.
@@ -32,17 +33,18 @@ pub(crate) fn pexpireat(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
 
 /// Conditions on the present expiry.
 #[derive(Default)]
-struct ExpireIf {
-    nx: bool,
-    xx: bool,
-    gt: bool,
-    lt: bool,
+pub(super) struct ExpireIf {
+    pub(super) nx: bool,
+    pub(super) xx: bool,
+    pub(super) gt: bool,
+    pub(super) lt: bool,
 }
 
 impl ExpireIf {
-    fn parse(cx: &mut Ctx<'_>, args: &Args<'_>) -> Result<Self, CmdError> {
+    /// Reads the conditions from argument 3 up to `end`.
+    pub(super) fn parse(cx: &mut Ctx<'_>, args: &Args<'_>, end: usize) -> Result<Self, CmdError> {
         let mut condition = Self::default();
-        for index in 3..args.len() {
+        for index in 3..end {
             let flag = if args.is(index, "NX") {
                 &mut condition.nx
             } else if args.is(index, "XX") {
@@ -78,7 +80,7 @@ impl ExpireIf {
 }
 
 fn set_expire(cx: &mut Ctx<'_>, args: &Args<'_>, form: TimeForm) -> CmdResult {
-    let condition = ExpireIf::parse(cx, args)?;
+    let condition = ExpireIf::parse(cx, args, args.len())?;
     let value = args.int(2)?;
     let base = if form.absolute { 0 } else { cx.now.unix_ms() };
     //= security vk#4312: a time near the end of the range does not wrap
@@ -90,10 +92,11 @@ fn set_expire(cx: &mut Ctx<'_>, args: &Args<'_>, form: TimeForm) -> CmdResult {
     if met {
         if at <= cx.now.unix_ms() {
             cx.keys.delete_expired(key);
+            cx.changed(NotifyClasses::EXPIRED, "expired", key.bytes);
         } else {
             cx.keys.set_expire(key, Some(at));
+            cx.changed(NotifyClasses::GENERIC, "expire", key.bytes);
         }
-        cx.shared.stats.dirty += 1;
     }
     cx.reply.integer(i64::from(met));
     Ok(())
@@ -105,7 +108,7 @@ pub(crate) fn persist(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
     let had = cx.keys.find_write(key).is_some_and(|entry| entry.expire_at().is_some());
     if had {
         cx.keys.set_expire(key, None);
-        cx.shared.stats.dirty += 1;
+        cx.changed(NotifyClasses::GENERIC, "persist", key.bytes);
     }
     cx.reply.integer(i64::from(had));
     Ok(())

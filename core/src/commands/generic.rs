@@ -2,6 +2,7 @@
 
 use alloc::vec::Vec;
 
+use crate::config::NotifyClasses;
 use crate::engine::{Args, CmdError, CmdResult, Ctx};
 use crate::glob::{Case, glob_match};
 use crate::num;
@@ -33,14 +34,16 @@ pub(crate) fn del(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
     let mut count = 0;
     for bytes in args.iter_from(1) {
         let key = cx.keys.key(bytes);
-        count += u64::from(cx.keys.delete(key));
+        if cx.keys.delete(key) {
+            cx.changed(NotifyClasses::GENERIC, "del", bytes);
+            count += 1;
+        }
     }
-    cx.shared.stats.dirty += count;
     cx.reply.unsigned(count);
     Ok(())
 }
 
-/// `UNLINK key [key ...]: a string is one free, so there is nothing to put off.`
+/// `UNLINK key [key ...]`: what takes long to free is put off by DEL too.
 pub(crate) fn unlink(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
     del(cx, args)
 }
@@ -91,13 +94,14 @@ pub(crate) fn renamenx(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
 
 fn move_name(cx: &mut Ctx<'_>, args: &Args<'_>, overwrite: bool) -> Result<bool, CmdError> {
     let (from, to) = (cx.key(args, 1), cx.key(args, 2));
-    let copied = cx.keys.copy_out(from).ok_or(CmdError::NO_SUCH_KEY)?;
+    cx.keys.peek(from).ok_or(CmdError::NO_SUCH_KEY)?;
     if from.bytes == to.bytes || (!overwrite && cx.keys.peek(to).is_some()) {
         return Ok(false);
     }
-    cx.keys.delete(from);
+    let copied = cx.keys.take_out(from).ok_or(CmdError::NO_SUCH_KEY)?;
     cx.keys.put_copy(to, copied);
-    cx.shared.stats.dirty += 1;
+    cx.changed_too(NotifyClasses::GENERIC, "rename_from", from.bytes);
+    cx.changed(NotifyClasses::GENERIC, "rename_to", to.bytes);
     Ok(true)
 }
 
@@ -124,7 +128,8 @@ pub(crate) fn copy(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
     let done = match copied {
         Some(copied) if replace || target.peek(to).is_none() => {
             target.put_copy(to, copied);
-            cx.shared.stats.dirty += 1;
+            let db = u32::try_from(db).unwrap_or(0);
+            cx.changed_in(db, NotifyClasses::GENERIC, "copy_to", to.bytes);
             true
         }
         _ => false,
@@ -140,17 +145,15 @@ pub(crate) fn move_key(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
         return Err(CmdError::SAME_OBJECT);
     }
     let key = cx.key(args, 1);
-    let copied = cx.keys.copy_out(key);
-    let moved = match copied {
-        Some(copied) if cx.keys.other(db).peek(key).is_none() => {
-            cx.keys.delete(key);
-            cx.keys.other(db).put_copy(key, copied);
-            cx.shared.stats.dirty += 1;
-            true
-        }
-        _ => false,
-    };
-    cx.reply.integer(i64::from(moved));
+    let may = cx.keys.peek(key).is_some() && cx.keys.other(db).peek(key).is_none();
+    let moved = if may { cx.keys.take_out(key) } else { None };
+    let found = moved.is_some();
+    if let Some(moved) = moved {
+        cx.keys.other(db).put_copy(key, moved);
+        cx.changed_too(NotifyClasses::GENERIC, "move_from", key.bytes);
+        cx.changed_in(u32::try_from(db).unwrap_or(0), NotifyClasses::GENERIC, "move_to", key.bytes);
+    }
+    cx.reply.integer(i64::from(found));
     Ok(())
 }
 
@@ -211,6 +214,9 @@ fn flush(cx: &mut Ctx<'_>, args: &Args<'_>, databases: core::ops::Range<usize>) 
         2 if args.is(1, "SYNC") => true,
         _ => return Err(CmdError::SYNTAX),
     };
+    for db in databases.clone() {
+        cx.all_changed(db, |cx, bytes| exists_in(cx, db, bytes));
+    }
     let keyspace = cx.keys.keyspace();
     let removed: usize = databases.map(|db| keyspace.flush(db)).sum();
     // Without SYNC the memory is given back in small steps between turns of the loop.
@@ -220,12 +226,21 @@ fn flush(cx: &mut Ctx<'_>, args: &Args<'_>, databases: core::ops::Range<usize>) 
     Ok(())
 }
 
+fn exists_in(cx: &mut Ctx<'_>, db: usize, bytes: &[u8]) -> bool {
+    let mut keys = cx.keys.other(db);
+    let key = keys.key(bytes);
+    keys.peek(key).is_some()
+}
+
 /// SWAPDB database1 database2
 pub(crate) fn swapdb(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
     let parse = |bytes: &[u8]| num::parse_i64(bytes).and_then(|index| i32::try_from(index).ok());
     let first = parse(args.at(1)).ok_or(CmdError::Text("ERR invalid first DB index"))?;
     let second = parse(args.at(2)).ok_or(CmdError::Text("ERR invalid second DB index"))?;
     let (first, second) = (checked_database(cx, first)?, checked_database(cx, second)?);
+    for db in [first, second] {
+        cx.all_changed(db, |cx, bytes| exists_in(cx, first, bytes) || exists_in(cx, second, bytes));
+    }
     cx.keys.keyspace().swap(first, second);
     cx.shared.stats.dirty += 1;
     cx.reply.ok();

@@ -8,6 +8,7 @@ use core::fmt::Write as _;
 use super::connection::{COMPAT_NAME, COMPAT_VERSION, REDIS_VERSION};
 use super::memory::ratio;
 use super::table::{COMMANDS, Command};
+use crate::engine::pubsub::Topic;
 use crate::engine::{Ctx, PauseKind, SessionFlags};
 
 /// Appends `name:value` lines.
@@ -72,8 +73,13 @@ pub(super) fn server(text: &mut String, cx: &mut Ctx<'_>) {
 }
 
 pub(super) fn clients(text: &mut String, cx: &mut Ctx<'_>) {
-    let blocked = cx.shared.clients.slots().filter_map(|slot| cx.shared.clients.get(slot));
-    let blocked = blocked.filter(|session| session.flags.contains(SessionFlags::PAUSED)).count();
+    let sessions = || cx.shared.clients.slots().filter_map(|slot| cx.shared.clients.get(slot));
+    let paused = sessions().filter(|session| session.flags.contains(SessionFlags::PAUSED)).count();
+    let subscribers = sessions().filter(|session| session.is_subscriber()).count();
+    let watching = sessions().filter(|session| !session.watched.is_empty()).count();
+    let (watched, on_nokey) = (cx.shared.watches.len(), cx.shared.blocking.keys_on_deletes());
+    let blocking = &cx.shared.blocking;
+    let (blocked, timed, keys) = (paused + blocking.len(), blocking.timed(), blocking.keys_len());
     let net = cx.host.net();
     let now_ms = cx.now.unix_ms();
     let (reason, actions) = match cx.shared.pause.kind(now_ms) {
@@ -90,12 +96,12 @@ pub(super) fn clients(text: &mut String, cx: &mut Ctx<'_>) {
         "client_recent_max_output_buffer": net.reply_buffer_max,
         "blocked_clients": blocked,
         "tracking_clients": 0,
-        "pubsub_clients": 0,
-        "watching_clients": 0,
-        "clients_in_timeout_table": 0,
-        "total_watched_keys": 0,
-        "total_blocking_keys": 0,
-        "total_blocking_keys_on_nokey": 0,
+        "pubsub_clients": subscribers,
+        "watching_clients": watching,
+        "clients_in_timeout_table": timed,
+        "total_watched_keys": watched,
+        "total_blocking_keys": keys,
+        "total_blocking_keys_on_nokey": on_nokey,
         "paused_reason": reason,
         "paused_actions": actions,
         "paused_timeout_milliseconds": cx.shared.pause.remaining_ms(now_ms).unwrap_or(0),
@@ -103,13 +109,15 @@ pub(super) fn clients(text: &mut String, cx: &mut Ctx<'_>) {
 }
 
 pub(super) fn memory(text: &mut String, cx: &mut Ctx<'_>) {
-    let m = cx.host.memory(cx.keys.keyspace().slot_bytes());
+    let mut m = cx.host.memory(cx.keys.keyspace().slot_bytes());
+    // Without this text itself.
+    m.used = m.used.saturating_sub(text.capacity() as u64);
     let allocator = cx.host.facts().allocator.clone();
     let total = cx.host.facts().total_system_memory;
     let keyspace = cx.keys.keyspace();
     let tables: usize =
         (0..keyspace.databases()).map(|db| keyspace.bytes(db).table + keyspace.bytes(db).expiry).sum();
-    let pending = keyspace.flushed_len();
+    let pending = keyspace.to_reclaim();
     let overhead = m.startup + tables as u64;
     let dataset = m.used.saturating_sub(overhead);
     let limit = cx.shared.config.settings().maxmemory;
@@ -173,6 +181,10 @@ pub(super) fn stats(text: &mut String, cx: &mut Ctx<'_>) {
     let net = cx.host.net();
     let keys = cx.keys.keyspace().stats;
     let s = &cx.shared.stats;
+    let over_us = match s.over_limit_since_us {
+        0 => 0,
+        since_us => cx.now.mono_us.saturating_sub(since_us),
+    };
     text.push_str("# Stats\r\n");
     lines!(text,
         "total_connections_received": net.accepted,
@@ -188,13 +200,15 @@ pub(super) fn stats(text: &mut String, cx: &mut Ctx<'_>) {
         "rejected_connections": net.rejected,
         "sync_full": 0, "sync_partial_ok": 0, "sync_partial_err": 0,
         "expired_keys": keys.expired,
-        "expired_fields": 0, "expired_stale_perc": "0.00", "expired_keys_with_volatile_items_stale_perc": "0.00",
+        "expired_fields": keys.expired_fields, "expired_stale_perc": "0.00", "expired_keys_with_volatile_items_stale_perc": "0.00",
         "expired_time_cap_reached_count": s.expire_cap_reached,
         "expire_cycle_cpu_milliseconds": s.expire_us / 1000,
-        "evicted_keys": 0, "evicted_clients": 0, "evicted_scripts": 0, "total_eviction_exceeded_time": 0,
-        "current_eviction_exceeded_time": 0,
+        "evicted_keys": s.evicted_keys, "evicted_clients": 0, "evicted_scripts": 0,
+        "total_eviction_exceeded_time": (s.over_limit_us + over_us) / 1000,
+        "current_eviction_exceeded_time": over_us / 1000,
         "keyspace_hits": keys.hits, "keyspace_misses": keys.misses,
-        "pubsub_channels": 0, "pubsub_patterns": 0, "pubsubshard_channels": 0, "latest_fork_usec": 0,
+        "pubsub_channels": cx.shared.pubsub.len(Topic::Channel), "pubsub_patterns": cx.shared.pubsub.len(Topic::Pattern),
+        "pubsubshard_channels": cx.shared.pubsub.len(Topic::Shard), "latest_fork_usec": 0,
         "total_forks": 0, "migrate_cached_sockets": 0, "slave_expires_tracked_keys": 0, "active_defrag_hits": 0,
         "active_defrag_misses": 0, "active_defrag_key_hits": 0, "active_defrag_key_misses": 0,
         "total_active_defrag_time": 0, "current_active_defrag_time": 0, "tracking_total_keys": 0,
@@ -333,10 +347,10 @@ pub(super) fn keyspace(text: &mut String, cx: &mut Ctx<'_>) {
     for db in 0..keyspace.databases() {
         let (keys, expires) = (keyspace.len(db), keyspace.expires_len(db));
         if keys > 0 {
-            let average = keyspace.average_ttl_ms(db, now_ms);
+            let (average, timed) = (keyspace.average_ttl_ms(db, now_ms), keyspace.timed_hashes_len(db));
             let _ = write!(
                 text,
-                "db{db}:keys={keys},expires={expires},avg_ttl={average},keys_with_volatile_items=0\r\n"
+                "db{db}:keys={keys},expires={expires},avg_ttl={average},keys_with_volatile_items={timed}\r\n"
             );
         }
     }

@@ -19,14 +19,51 @@ pub struct FoundKey {
 
 /// The keys of a command line whose command begins at argument `from`. `None` when it makes no sense.
 pub fn find_keys(command: &Command, args: &Args<'_>, from: usize) -> Option<Vec<FoundKey>> {
+    if matches!(command.name, "georadius" | "georadiusbymember") {
+        return Some(keys_of_radius(args, from));
+    }
     let mut found = Vec::new();
     for spec in command.key_specs {
         find_by_spec(spec, args, from, &mut found)?;
+    }
+    if command.name == "sort" {
+        found.extend(stored_by_sort(args, from));
     }
     for key in found.iter_mut().filter(|key| key.flags.contains(KeyFlags::VARIABLE_FLAGS)) {
         key.flags = flags_by_arguments(command, key.flags, args, from);
     }
     Some(found)
+}
+
+//= valkey 9.1 COMMAND GETKEYS: of several STORE and STOREDIST the last one counts, which no key spec can say
+fn keys_of_radius(args: &Args<'_>, from: usize) -> Vec<FoundKey> {
+    let mut found = Vec::from([FoundKey { index: from + 1, flags: KeyFlags::RO | KeyFlags::ACCESS }]);
+    let (mut index, mut target) = (from + 5, None);
+    while index + 1 < args.len() {
+        if args.is(index, "STORE") || args.is(index, "STOREDIST") {
+            index += 1;
+            target = Some(FoundKey { index, flags: KeyFlags::OW | KeyFlags::UPDATE });
+        }
+        index += 1;
+    }
+    found.extend(target);
+    found
+}
+
+/// The key behind the last STORE of a SORT, which no key spec can describe.
+fn stored_by_sort(args: &Args<'_>, from: usize) -> Option<FoundKey> {
+    let (mut stored, mut at) = (None, from + 2);
+    while at < args.len() {
+        if args.is(at, "store") && at + 1 < args.len() {
+            stored = Some(at + 1);
+        }
+        at += match () {
+            () if args.is(at, "limit") => 3,
+            () if args.is(at, "get") || args.is(at, "by") => 2,
+            () => 1,
+        };
+    }
+    stored.map(|index| FoundKey { index, flags: KeyFlags::OW | KeyFlags::UPDATE })
 }
 
 /// What becomes of a key where that depends on the other arguments.

@@ -2,6 +2,8 @@
 //!
 //! Invariant: a command writes nothing to its reply before it knows that it will not fail.
 
+mod bitfield;
+mod bits;
 mod client;
 mod client_filter;
 mod command;
@@ -12,22 +14,41 @@ mod counter;
 mod debug;
 mod expire;
 mod generic;
+mod geo;
 mod handlers;
+mod hash;
+mod hash_ex;
+mod hash_expire;
+mod hash_read;
 mod help;
+mod hyperloglog;
 mod info;
 mod info_sections;
 pub mod keys;
 mod latency;
 mod lcs;
+mod list;
+mod list_blocking;
 mod lolwut;
 mod memory;
 mod monitor;
 mod object;
 mod options;
+mod pubsub;
 mod scan;
+mod scan_options;
+mod sets;
+mod sets_algebra;
+mod sets_random;
 mod shutdown;
+mod sort;
+mod sort_source;
+mod sort_window;
+mod stream;
 mod string;
 pub mod table;
 mod time;
+mod transaction;
+mod zset;
 
 pub use self::client::client_line;

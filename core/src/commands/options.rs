@@ -1,4 +1,6 @@
-//! The options that SET, GETEX and MSETEX share: conditions and expiry.
+//! The options that SET, GETEX, MSETEX, HSETEX and HGETEX share: conditions and expiry.
+
+use core::ops::Range;
 
 use crate::engine::{Args, CmdError, Ctx};
 use crate::keyspace::ExpireChange;
@@ -9,6 +11,8 @@ pub(super) enum Form {
     Set,
     GetEx,
     MsetEx,
+    HashSetEx,
+    HashGetEx,
 }
 
 /// When the value is set.
@@ -25,6 +29,8 @@ pub(super) enum Condition<'a> {
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Options<'a> {
     pub(super) condition: Condition<'a>,
+    /// The same on every field.
+    pub(super) field_condition: Condition<'a>,
     pub(super) get: bool,
     pub(super) persist: bool,
     keep_ttl: bool,
@@ -49,10 +55,15 @@ pub(super) struct Expire {
 impl<'a> Options<'a> {
     /// Reads the options from argument `from` on.
     pub(super) fn parse(args: &Args<'a>, from: usize, form: Form) -> Result<Self, CmdError> {
+        Self::parse_until(args, from..args.len(), form)
+    }
+
+    /// Reads the options that a range of arguments is.
+    pub(super) fn parse_until(args: &Args<'a>, range: Range<usize>, form: Form) -> Result<Self, CmdError> {
         let mut options = Self::default();
-        let mut index = from;
-        while index < args.len() {
-            let next = args.get(index + 1);
+        let Range { start: mut index, end } = range;
+        while index < end {
+            let next = args.get(index + 1).filter(|_| index + 1 < end);
             index += options.take(args, index, next, form).ok_or(CmdError::SYNTAX)?;
         }
         Ok(options)
@@ -60,13 +71,18 @@ impl<'a> Options<'a> {
 
     /// Takes one option; returns how many arguments it is, `None` when it does not belong here.
     fn take(&mut self, args: &Args<'a>, index: usize, next: Option<&'a [u8]>, form: Form) -> Option<usize> {
-        let sets = form != Form::GetEx;
+        let sets = !matches!(form, Form::GetEx | Form::HashGetEx);
+        let sets_fields = form == Form::HashSetEx;
         let free = self.condition == Condition::Always;
         let timeless = !self.keep_ttl && !self.persist;
         if args.is(index, "NX") && sets && (free || self.condition == Condition::IfMissing) {
             self.condition = Condition::IfMissing;
         } else if args.is(index, "XX") && sets && (free || self.condition == Condition::IfPresent) {
             self.condition = Condition::IfPresent;
+        } else if args.is(index, "FNX") && sets_fields && self.field_condition != Condition::IfPresent {
+            self.field_condition = Condition::IfMissing;
+        } else if args.is(index, "FXX") && sets_fields && self.field_condition != Condition::IfMissing {
+            self.field_condition = Condition::IfPresent;
         } else if args.is(index, "IFEQ") && form == Form::Set && free {
             self.condition = Condition::IfEqual(next?);
             return Some(2);
@@ -100,6 +116,19 @@ impl<'a> Options<'a> {
         }
     }
 
+    /// The moment of expiry of fields, judged: 0 is none that is wrong, but one that has passed.
+    pub(super) fn field_expire(&self, cx: &mut Ctx<'_>) -> Result<Option<i64>, CmdError> {
+        let Some((unit, text)) = self.expire else { return Ok(None) };
+        let value = crate::num::parse_i64(text).ok_or(CmdError::NOT_INTEGER)?;
+        let at = field_expire_at(value, unit.ms, if unit.absolute { 0 } else { cx.now.unix_ms() });
+        if at.is_some() { Ok(at) } else { Err(invalid_expire(cx)) }
+    }
+
+    /// The fields' expiries stay.
+    pub(super) fn keeps_ttl(&self) -> bool {
+        self.keep_ttl
+    }
+
     /// What becomes of the key's expiry.
     pub(super) fn change(&self, expire: Option<Expire>) -> ExpireChange {
         match expire {
@@ -122,6 +151,11 @@ impl Unit {
 /// A positive time in units of `ms` from `base` on; `None` when it is not positive or overflows.
 pub(super) fn expire_at(value: i64, ms: i64, base: i64) -> Option<i64> {
     if value <= 0 { None } else { value.checked_mul(ms)?.checked_add(base) }
+}
+
+/// A time in units of `ms` from `base` on; `None` when it is negative or overflows.
+pub(super) fn field_expire_at(value: i64, ms: i64, base: i64) -> Option<i64> {
+    if value < 0 { None } else { value.checked_mul(ms)?.checked_add(base) }
 }
 
 /// The error of a bad time, which names the command.

@@ -3,6 +3,7 @@
 use alloc::vec::Vec;
 
 use super::options::{Condition, Form, Options, expire_at, invalid_expire};
+use crate::config::NotifyClasses as Class;
 use crate::engine::{Args, CmdError, CmdResult, Ctx, Shared};
 use crate::keyspace::{Entry, ExpireChange, Kind, StringView};
 use crate::resp::Reply;
@@ -67,7 +68,7 @@ pub(crate) fn set(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
     let key = cx.key(args, 1);
     if args.len() == 3 {
         cx.keys.set_string(key, args.at(2), ExpireChange::Clear);
-        cx.shared.stats.dirty += 1;
+        cx.changed(Class::STRING, "set", key.bytes);
         cx.reply.ok();
         return Ok(());
     }
@@ -98,11 +99,14 @@ pub(crate) fn set(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
     if expire.is_some_and(|expire| expire.at <= cx.now.unix_ms()) {
         if found {
             cx.keys.delete_expired(key);
-            cx.shared.stats.dirty += 1;
+            cx.changed(Class::EXPIRED, "expired", key.bytes);
         }
     } else {
         cx.keys.set_string(key, args.at(2), options.change(expire));
-        cx.shared.stats.dirty += 1;
+        cx.changed(Class::STRING, "set", key.bytes);
+        if expire.is_some() {
+            cx.notify(Class::GENERIC, "expire", key.bytes);
+        }
     }
     if !options.get {
         cx.reply.ok();
@@ -116,7 +120,7 @@ pub(crate) fn setnx(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
     let missing = cx.keys.find_write(key).is_none();
     if missing {
         cx.keys.set_string(key, args.at(2), ExpireChange::Clear);
-        cx.shared.stats.dirty += 1;
+        cx.changed(Class::STRING, "set", key.bytes);
     }
     cx.reply.integer(i64::from(missing));
     Ok(())
@@ -137,7 +141,8 @@ fn set_with_lifetime(cx: &mut Ctx<'_>, args: &Args<'_>, unit_ms: i64) -> CmdResu
     let Some(at) = expire_at(value, unit_ms, cx.now.unix_ms()) else { return Err(invalid_expire(cx)) };
     let key = cx.key(args, 1);
     cx.keys.set_string(key, args.at(3), ExpireChange::At(at));
-    cx.shared.stats.dirty += 1;
+    cx.changed(Class::STRING, "set", key.bytes);
+    cx.notify(Class::GENERIC, "expire", key.bytes);
     cx.reply.ok();
     Ok(())
 }
@@ -147,7 +152,7 @@ pub(crate) fn getset(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
     get(cx, args)?;
     let key = cx.key(args, 1);
     cx.keys.set_string(key, args.at(2), ExpireChange::Clear);
-    cx.shared.stats.dirty += 1;
+    cx.changed(Class::STRING, "set", key.bytes);
     Ok(())
 }
 
@@ -160,7 +165,7 @@ pub(crate) fn getdel(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
     };
     reply_string(&mut cx.reply, string_of(entry)?);
     cx.keys.delete(key);
-    cx.shared.stats.dirty += 1;
+    cx.changed(Class::GENERIC, "del", key.bytes);
     Ok(())
 }
 
@@ -178,15 +183,15 @@ pub(crate) fn getex(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
     match expire {
         Some(expire) if expire.absolute && expire.at <= cx.now.unix_ms() => {
             cx.keys.delete_expired(key);
-            cx.shared.stats.dirty += 1;
+            cx.changed(Class::EXPIRED, "expired", key.bytes);
         }
         Some(expire) => {
             cx.keys.set_expire(key, Some(expire.at));
-            cx.shared.stats.dirty += 1;
+            cx.changed(Class::GENERIC, "expire", key.bytes);
         }
         None if options.persist && had_expire => {
             cx.keys.set_expire(key, None);
-            cx.shared.stats.dirty += 1;
+            cx.changed(Class::GENERIC, "persist", key.bytes);
         }
         None => {}
     }
@@ -202,7 +207,7 @@ pub(crate) fn delifeq(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
     };
     if equal {
         cx.keys.delete(key);
-        cx.shared.stats.dirty += 1;
+        cx.changed(Class::GENERIC, "del", key.bytes);
     }
     cx.reply.integer(i64::from(equal));
     Ok(())
@@ -276,12 +281,15 @@ fn set_pairs(cx: &mut Ctx<'_>, args: &Args<'_>, range: core::ops::Range<usize>, 
     for index in range.step_by(2) {
         let key = cx.key(args, index);
         cx.keys.set_string(key, args.at(index + 1), expire);
-        cx.shared.stats.dirty += 1;
+        cx.changed(Class::STRING, "set", key.bytes);
+        if let ExpireChange::At(_) = expire {
+            cx.notify(Class::GENERIC, "expire", key.bytes);
+        }
     }
 }
 
 #[cold]
-fn wrong_arity(cx: &mut Ctx<'_>) -> CmdError {
+pub(super) fn wrong_arity(cx: &mut Ctx<'_>) -> CmdError {
     let name = cx.command.full_name;
     cx.fail(format_args!("ERR wrong number of arguments for '{name}' command"))
 }
@@ -319,7 +327,7 @@ pub(crate) fn append(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
             total
         }
     };
-    cx.shared.stats.dirty += 1;
+    cx.changed(Class::STRING, "append", key.bytes);
     cx.reply.count(total);
     Ok(())
 }
@@ -339,7 +347,7 @@ pub(crate) fn setrange(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
     let total = len.max(offset + value.len());
     let key = cx.key(args, 1);
     cx.keys.resize_raw(key, total, |into| into[offset..offset + value.len()].copy_from_slice(value));
-    cx.shared.stats.dirty += 1;
+    cx.changed(Class::STRING, "setrange", key.bytes);
     cx.reply.count(total);
     Ok(())
 }

@@ -27,7 +27,10 @@ use alloc::vec::Vec;
 pub use self::check::Check;
 pub use self::directive::{Directive, Effect, Flags, Kind, Special};
 pub use self::rewrite::rewrite;
-pub use self::settings::{NotifyClasses, OutputLimit, ProtectedAction, Settings, ShutdownFlags};
+pub use self::settings::{
+    CompactLimits, EvictBy, EvictionPolicy, NotifyClasses, OutputLimit, ProtectedAction, Settings,
+    ShutdownFlags,
+};
 pub use self::split::{push_quoted, split_words};
 pub use self::title::expand_title;
 pub use self::value::parse_memory;
@@ -341,13 +344,6 @@ impl Config {
                 "WARNING: this version of Vireo keeps these directives but does not act on them yet: {}",
                 idle.join(", ")
             ));
-        }
-        if self.settings.maxmemory > 0 && self.value("maxmemory-policy") != Some(b"noeviction") {
-            lines.push(
-                "WARNING: eviction is not built into this version of Vireo yet: at maxmemory, writes are refused \
-                 with OOM whatever maxmemory-policy says"
-                    .to_string(),
-            );
         }
         lines
     }

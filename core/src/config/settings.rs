@@ -42,6 +42,55 @@ pub struct OutputLimit {
     pub soft_seconds: u64,
 }
 
+/// Up to what sizes values keep their compact encodings.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CompactLimits {
+    /// Of a list's listpacks: entries, or a class of bytes when negative.
+    pub list_listpack_size: i32,
+    /// Fields of a hash.
+    pub hash_listpack_entries: usize,
+    /// Bytes of each field and value of a hash.
+    pub hash_listpack_value: usize,
+    /// Members of a set of integers.
+    pub set_intset_entries: usize,
+    /// Members of a set.
+    pub set_listpack_entries: usize,
+    /// Bytes of each member of a set.
+    pub set_listpack_value: usize,
+    /// Members of a sorted set.
+    pub zset_listpack_entries: usize,
+    /// Bytes of each member of a sorted set.
+    pub zset_listpack_value: usize,
+    /// Bytes of a stream's nodes; 0: no limit.
+    pub stream_node_bytes: usize,
+    /// Entries of a stream's nodes; 0: no limit.
+    pub stream_node_entries: usize,
+    /// Bytes of a sparse HyperLogLog.
+    pub hll_sparse_bytes: usize,
+}
+
+/// By what keys are chosen that go when memory is full.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EvictBy {
+    /// Those unused for longest.
+    Lru,
+    /// Those used least often.
+    Lfu,
+    /// Chance.
+    Random,
+    /// Those that expire next.
+    Ttl,
+}
+
+/// Which keys go when memory is full (`maxmemory-policy`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EvictionPolicy {
+    /// By what they are chosen.
+    pub by: EvictBy,
+    /// Only keys that have an expiry go.
+    pub volatile: bool,
+}
+
 bitflags! {
     /// Classes of keyspace events (`notify-keyspace-events`).
     #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -179,6 +228,14 @@ pub struct Settings {
     pub max_new_connections_per_cycle: u64,
     pub import_mode: bool,
     pub notify: NotifyClasses,
+    /// Up to what sizes values keep their compact encodings.
+    pub compact: CompactLimits,
+    /// Which keys go when memory is full; `None`: none does.
+    pub eviction: Option<EvictionPolicy>,
+    /// How many keys are looked at to choose one.
+    pub maxmemory_samples: usize,
+    /// How much time eviction may take, 0 to 100.
+    pub eviction_tenacity: u64,
     pub shutdown_on_sigterm: ShutdownFlags,
     pub shutdown_on_sigint: ShutdownFlags,
     pub busy_reply_threshold_ms: u64,
@@ -261,6 +318,38 @@ impl Reader<'_> {
         ]
     }
 
+    fn eviction(&self) -> Option<EvictionPolicy> {
+        let text = self.text("maxmemory-policy");
+        let (volatile, by) = match text.strip_prefix(b"volatile-") {
+            Some(by) => (true, by),
+            None => (false, text.strip_prefix(b"allkeys-")?),
+        };
+        let by = match by {
+            b"lru" => EvictBy::Lru,
+            b"lfu" => EvictBy::Lfu,
+            b"ttl" => EvictBy::Ttl,
+            _ => EvictBy::Random,
+        };
+        Some(EvictionPolicy { by, volatile })
+    }
+
+    fn compact(&self) -> CompactLimits {
+        let size = |name| usize::try_from(self.size(name)).unwrap_or(usize::MAX);
+        CompactLimits {
+            list_listpack_size: i32::try_from(self.int("list-max-listpack-size")).unwrap_or(-2),
+            hash_listpack_entries: size("hash-max-listpack-entries"),
+            hash_listpack_value: size("hash-max-listpack-value"),
+            set_intset_entries: size("set-max-intset-entries"),
+            set_listpack_entries: size("set-max-listpack-entries"),
+            set_listpack_value: size("set-max-listpack-value"),
+            zset_listpack_entries: size("zset-max-listpack-entries"),
+            zset_listpack_value: size("zset-max-listpack-value"),
+            stream_node_bytes: size("stream-node-max-bytes"),
+            stream_node_entries: size("stream-node-max-entries"),
+            hll_sparse_bytes: size("hll-sparse-max-bytes"),
+        }
+    }
+
     fn percentiles(&self) -> Vec<f64> {
         let text = self.text("latency-tracking-info-percentiles");
         text.split(|&byte| byte == b' ').filter_map(num::parse_f64).collect()
@@ -323,6 +412,10 @@ impl Settings {
             lazyfree_lazy_server_del: of.yes("lazyfree-lazy-server-del"),
             lazyfree_lazy_user_del: of.yes("lazyfree-lazy-user-del"),
             lazyfree_lazy_user_flush: of.yes("lazyfree-lazy-user-flush"),
+            compact: of.compact(),
+            eviction: of.eviction(),
+            maxmemory_samples: of.small("maxmemory-samples") as usize,
+            eviction_tenacity: of.size("maxmemory-eviction-tenacity"),
         }
     }
 }

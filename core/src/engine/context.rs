@@ -1,14 +1,16 @@
 //! What a command works with: its arguments and its [`Ctx`].
 
+use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
 use core::fmt::Write as _;
 use core::ops::Index;
 
+use super::blocking::Wait;
 use super::error::CmdError;
 use super::host::Host;
-use super::session::Session;
+use super::session::{Session, SessionFlags};
 use super::shared::Shared;
 use crate::commands::table::Command;
 use crate::keyspace::{Key, Keys};
@@ -79,7 +81,7 @@ impl<'a> Args<'a> {
     }
 
     /// All arguments from `start` on.
-    pub fn iter_from(&self, start: usize) -> impl ExactSizeIterator<Item = &'a [u8]> + use<'a> {
+    pub fn iter_from(&self, start: usize) -> impl ExactSizeIterator<Item = &'a [u8]> + Clone + use<'a> {
         let (buf, spans) = (self.buf, self.spans.get(start..).unwrap_or(&[]));
         spans.iter().map(move |span| &buf[span.range()])
     }
@@ -110,6 +112,50 @@ impl Index<usize> for Args<'_> {
 impl fmt::Debug for Args<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_list().entries(self.iter_from(0).map(<[u8]>::escape_ascii)).finish()
+    }
+}
+
+/// The arguments of a request that is kept: queued in a transaction, or waiting for a key.
+#[derive(Clone, Debug, Default)]
+pub struct OwnedArgs {
+    buf: Box<[u8]>,
+    spans: Box<[Span]>,
+    first_hash: Option<u64>,
+    command: Option<&'static Command>,
+}
+
+impl OwnedArgs {
+    /// A copy of a request.
+    pub(super) fn of(args: &Args<'_>) -> Self {
+        let Args { buf, spans, first_hash, command } = *args;
+        Self { buf: buf.into(), spans: spans.into(), first_hash, command }
+    }
+
+    /// Same, with some arguments replaced, by index in rising order. That is rare: the whole is built anew.
+    pub(super) fn replacing(args: &Args<'_>, replaced: &[(usize, Vec<u8>)]) -> Self {
+        if replaced.is_empty() {
+            return Self::of(args);
+        }
+        let (mut buf, mut spans) = (Vec::with_capacity(args.buf.len()), Vec::with_capacity(args.len()));
+        let mut replaced = replaced.iter().peekable();
+        for (index, old) in args.iter_from(0).enumerate() {
+            let new = replaced.next_if(|(at, _)| *at == index).map_or(old, |(_, new)| new);
+            let start = buf.len();
+            buf.extend_from_slice(new);
+            spans.push(Span { start, end: buf.len() });
+        }
+        let Args { first_hash, command, .. } = *args;
+        Self { buf: buf.into(), spans: spans.into(), first_hash, command }
+    }
+
+    /// The request.
+    pub(super) fn args(&self) -> Args<'_> {
+        Args { buf: &self.buf, spans: &self.spans, first_hash: self.first_hash, command: self.command }
+    }
+
+    /// Memory it holds, bytes.
+    pub fn memory(&self) -> usize {
+        self.buf.len() + size_of_val(&*self.spans)
     }
 }
 
@@ -192,6 +238,31 @@ impl Ctx<'_> {
         CmdError::Replied
     }
 
+    /// Has the client wait for keys, or answers that there is nothing where it may not wait.
+    pub fn wait(&mut self, wait: Wait) {
+        if self.session.flags.contains(SessionFlags::DENY_BLOCKING) {
+            wait.denied.write(&mut self.reply);
+            return;
+        }
+        self.shared.wait = Some(wait);
+    }
+
+    /// The error that the command got too few or too many arguments.
+    #[cold]
+    pub fn wrong_arity(&mut self) -> CmdError {
+        let name = self.command.full_name;
+        self.fail(format_args!("ERR wrong number of arguments for '{name}' command"))
+    }
+
+    /// Same; when the command runs again, `replaced` stands for the arguments of those indexes, in rising order, which only
+    /// meant something at the first run.
+    pub fn wait_replacing(&mut self, wait: Wait, replaced: Vec<(usize, Vec<u8>)>) {
+        self.wait(wait);
+        if self.shared.wait.is_some() {
+            self.shared.replaced = replaced;
+        }
+    }
+
     /// Keeps an argument out of MONITOR and the command log.
     pub fn redact(&mut self, index: usize) {
         if let Some(bit) = u32::try_from(index).ok().and_then(|shift| 1u64.checked_shl(shift)) {
@@ -203,5 +274,24 @@ impl Ctx<'_> {
 impl fmt::Debug for Ctx<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Ctx").field("session", &self.session).field("command", &self.command.name).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::vec::Vec;
+
+    use super::{Args, OwnedArgs, Span};
+
+    #[test]
+    fn arguments_are_replaced_by_index() {
+        let buf = b"XREAD a bb $ $";
+        let spans = [(0, 5), (6, 7), (8, 10), (11, 12), (13, 14)].map(|(start, end)| Span { start, end });
+        let args = Args::new(buf, &spans);
+        let texts = |owned: &OwnedArgs| owned.args().iter_from(0).map(<[u8]>::to_vec).collect::<Vec<_>>();
+        let replaced = [(3, b"5-1".to_vec()), (4, Vec::new())];
+        let whole = texts(&OwnedArgs::replacing(&args, &replaced));
+        assert_eq!(whole, [b"XREAD".as_slice(), b"a", b"bb", b"5-1", b""]);
+        assert_eq!(texts(&OwnedArgs::replacing(&args, &[])), texts(&OwnedArgs::of(&args)));
     }
 }

@@ -3,6 +3,8 @@
 //! A client's mistake is an error reply and the connection lives. Users match these texts, so they are
 //! static and stand here once; the few that carry an argument are written by the command itself.
 
+use crate::keyspace::WrongType;
+
 /// Why a command failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CmdError {
@@ -14,6 +16,12 @@ pub enum CmdError {
 
 /// Outcome of a command: its reply, written, or an error to write.
 pub type CmdResult = Result<(), CmdError>;
+
+impl From<WrongType> for CmdError {
+    fn from(_: WrongType) -> Self {
+        Self::WRONG_TYPE
+    }
+}
 
 impl CmdError {
     /// Operation against a value of another type.

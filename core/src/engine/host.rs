@@ -182,6 +182,8 @@ pub struct NetTotals {
 /// What the server must do once the command is over.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum HostRequest {
+    /// A client that waited for a key goes on.
+    Unblocked(ClientSlot),
     /// Close a client at once.
     Kill(ClientSlot),
     /// Stop the process.

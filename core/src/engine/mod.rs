@@ -7,34 +7,46 @@
 //!
 //! Invariant: a request that is refused or postponed has changed no key.
 
+mod blocking;
 mod clock;
 pub mod commandlog;
 mod context;
 mod error;
+mod evict;
 pub mod host;
 pub mod latency;
 mod monitor;
+mod multi;
+mod notify;
 mod pause;
+pub mod pubsub;
 mod reject;
 mod rng;
 mod session;
 mod shared;
 pub mod stats;
+mod watch;
 
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
-pub use self::context::{Args, Ctx, Moment};
+pub use self::blocking::{Blocking, Denied, Wait};
+pub use self::context::{Args, Ctx, Moment, OwnedArgs};
 pub use self::error::{CmdError, CmdResult};
+pub use self::evict::Room;
 pub use self::host::{Host, HostRequest};
+pub use self::multi::{EndOfWait, Multi};
 pub use self::pause::{Pause, PauseKind};
 pub use self::rng::Rng;
 pub use self::session::{ClientId, ClientSlot, Clients, NewClient, Session, SessionFlags};
 pub use self::shared::{Delivery, Shared};
+pub use self::watch::{Watched, Watches};
 
 use self::commandlog::{CommandLogs, Measured};
+use self::evict::EvictionPool;
 use self::latency::LatencyMonitor;
+use self::pubsub::PubSub;
 use self::stats::Stats;
 use crate::commands::table::{Command, CommandFlags};
 use crate::config::Config;
@@ -50,6 +62,8 @@ pub enum Flow {
     Close,
     /// It must wait for the end of a pause: offer it again then.
     Postponed,
+    /// It waits for keys; its reply is delivered later, and what follows it in its pipeline waits as well.
+    Blocked,
 }
 
 /// All state that commands work on.
@@ -59,6 +73,7 @@ pub struct Engine {
     pub keyspace: Keyspace,
     /// All the rest.
     pub shared: Shared,
+    eviction: EvictionPool,
 }
 
 impl Engine {
@@ -69,6 +84,7 @@ impl Engine {
         seed[..8].copy_from_slice(&random[0].to_le_bytes());
         seed[8..].copy_from_slice(&random[1].to_le_bytes());
         Self {
+            eviction: EvictionPool::default(),
             keyspace: Keyspace::new(layout, HashSeed(seed)),
             shared: Shared {
                 config,
@@ -80,9 +96,16 @@ impl Engine {
                 monitors: Vec::new(),
                 deliveries: Vec::new(),
                 references: Vec::new(),
+                watches: Watches::default(),
+                blocking: Blocking::default(),
+                pubsub: PubSub::default(),
+                wait: None,
+                replaced: Vec::new(),
+                runs_queue: false,
                 requests: Vec::new(),
                 rng: Rng::new(random[2]),
                 renamed: BTreeMap::new(),
+                list_plain_len_min: 0,
                 active_expire: true,
                 redacted: 0,
             },
@@ -104,6 +127,9 @@ impl Engine {
         let Some(mut session) = self.shared.clients.take(slot) else { return Flow::Close };
         let flow = self.execute_for(&mut session, args, out, now, host);
         self.shared.clients.put(session);
+        if self.shared.blocking.has_ready() {
+            self.serve_waiting(now, host);
+        }
         flow
     }
 
@@ -118,13 +144,14 @@ impl Engine {
         let start = out.len();
         session.last_interaction_ms = now.unix_ms();
         let found = self.shared.lookup(args);
-        if let Some(refusal) = self.refusal(found, session, args, host) {
+        if let Some(refusal) = self.refusal(found, session, args, *now, host) {
             if matches!(refusal, reject::Refusal::SecurityAttack) {
                 reject::log_security_attack(session, host);
                 return Flow::Close;
             }
             session.last_command = found;
             reject::answer(&refusal, args, &mut Reply::new(out, session.proto));
+            self.fail_transaction(session, found, out, start);
             self.shared.stats.count_error(&out[start + 1..]);
             if let Some(command) = found {
                 self.shared.stats.of(command).rejected += 1;
@@ -132,13 +159,22 @@ impl Engine {
             return finish_reply(session, out, start);
         }
         let Some(command) = found else { return Flow::Close };
-        if self.shared.pause.is_set() && self.shared.pause.holds(command, now.unix_ms()) {
+        let writes = session.multi.as_ref().is_some_and(|multi| command.name == "exec" && multi.writes());
+        if self.shared.pause.is_set() && self.shared.pause.holds(command, writes, now.unix_ms()) {
             session.flags.insert(SessionFlags::PAUSED);
             return Flow::Postponed;
         }
         session.flags.remove(SessionFlags::PAUSED);
         session.last_command = Some(command);
+        if session.multi.is_some() && !multi::runs_at_once(command) {
+            Self::queue(session, command, args, out);
+            return finish_reply(session, out, start);
+        }
         self.run(command, session, args, out, now, host);
+        self.shared.watches.settle_own(session);
+        if let Some(flow) = self.begin_wait(session, args) {
+            return flow;
+        }
         let flow = finish_reply(session, out, start);
         // A reply that nobody wants takes its references with it.
         let end = out.len();
@@ -159,6 +195,7 @@ impl Engine {
         let start = out.len();
         let db = session.db;
         self.shared.redacted = 0;
+        self.keyspace.logs = self.shared.log_wanted();
         let keys = self.keyspace.keys(db as usize, clock::keyspace_now(*now, session, &self.shared.config));
         let proto = session.proto;
         let mut cx = Ctx {
@@ -173,9 +210,20 @@ impl Engine {
         if let Err(CmdError::Text(text)) = (command.handler)(&mut cx, args) {
             cx.reply.error(text.as_bytes());
         }
-        let mono_us = host.monotonic_us();
-        let duration_us = mono_us.saturating_sub(now.mono_us);
+        if !self.keyspace.log.is_empty() {
+            let events = core::mem::take(&mut self.keyspace.log);
+            self.shared.follow(events);
+        }
+        if self.shared.wait.is_some() {
+            // It is counted when it gets its reply.
+            return;
+        }
         let began = *now;
+        if core::mem::take(&mut self.shared.runs_queue) {
+            self.run_queue(session, out, now, host);
+        }
+        let mono_us = host.monotonic_us();
+        let duration_us = mono_us.saturating_sub(began.mono_us);
         now.advance_to(mono_us);
         self.keep_books(command, session, args, began, Outcome { duration_us, start, db, reply: out });
     }

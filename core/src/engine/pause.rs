@@ -49,14 +49,14 @@ impl Pause {
         self.current.is_some()
     }
 
-    /// This command waits now.
-    pub fn holds(&self, command: &Command, now_ms: i64) -> bool {
+    /// This command waits now; `writes` when it runs others that write.
+    pub fn holds(&self, command: &Command, writes: bool, now_ms: i64) -> bool {
         match self.kind(now_ms) {
             None => false,
             // CLIENT (to take the pause back) is never held: it carries neither flag and All lets it pass below.
             Some(PauseKind::All) => true,
             Some(PauseKind::Write) => {
-                command.flags.intersects(CommandFlags::WRITE | CommandFlags::MAY_REPLICATE)
+                writes || command.flags.intersects(CommandFlags::WRITE | CommandFlags::MAY_REPLICATE)
             }
         }
     }

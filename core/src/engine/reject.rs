@@ -4,14 +4,14 @@
 
 use alloc::vec::Vec;
 
-use super::context::Args;
+use super::context::{Args, Moment};
 use super::host::{Host, LogLevel};
 use super::session::Session;
 use super::shared::Shared;
-use super::{CmdError, Engine};
+use super::{CmdError, Engine, Room};
 use crate::commands::table::{self, Command, CommandFlags};
 use crate::config::ProtectedAction;
-use crate::resp::Reply;
+use crate::resp::{Proto, Reply};
 
 /// Why a request was refused.
 #[derive(Clone, Copy, Debug)]
@@ -24,6 +24,10 @@ pub(super) enum Refusal {
     WrongArity(&'static Command),
     DebugDisabled,
     OutOfMemory,
+    /// Within a transaction.
+    NotInTransaction(&'static Command),
+    /// By a subscriber that speaks RESP2.
+    Subscribed(&'static Command),
 }
 
 /// Bytes of an unknown command's name and arguments that are repeated in the error.
@@ -62,6 +66,7 @@ impl Engine {
         found: Option<&'static Command>,
         session: &Session,
         args: &Args<'_>,
+        now: Moment,
         host: &mut dyn Host,
     ) -> Option<Refusal> {
         let Some(command) = found else { return Some(self.why_unknown(session, args)) };
@@ -75,14 +80,41 @@ impl Engine {
         if command.flags.contains(CommandFlags::PROTECTED) && !self.allows_debug(session) {
             return Some(Refusal::DebugDisabled);
         }
-        let limit = self.shared.config.settings().maxmemory;
-        if limit != 0
+        //= valkey 9.1 maxmemory: any command has room made, but only those that need memory are refused
+        if self.shared.config.settings().maxmemory != 0
+            && self.make_room(now, host) == Room::Full
             && command.flags.contains(CommandFlags::DENYOOM)
-            && host.used_memory(self.keyspace.slot_bytes()) > limit
         {
             return Some(Refusal::OutOfMemory);
         }
+        if session.multi.is_some() && command.flags.contains(CommandFlags::NO_MULTI) {
+            return Some(Refusal::NotInTransaction(command));
+        }
+        if session.is_subscriber() && session.proto == Proto::Resp2 && !runs_for_subscribers(command) {
+            return Some(Refusal::Subscribed(command));
+        }
         None
+    }
+
+    /// A refused command makes the transaction fail that it was to be part of; a refused EXEC ends it.
+    pub(super) fn fail_transaction(
+        &mut self,
+        session: &mut Session,
+        found: Option<&'static Command>,
+        out: &mut Vec<u8>,
+        start: usize,
+    ) {
+        let Some(multi) = &mut session.multi else { return };
+        multi.failed = true;
+        if found.is_some_and(|command| command.name == "exec") {
+            session.multi = None;
+            self.shared.watches.unwatch(session);
+            let line = out.split_off(start);
+            let reason = line[1..].trim_ascii_end();
+            let reason = reason.strip_prefix(b"ERR ").unwrap_or(reason);
+            let mut reply = Reply::new(out, session.proto);
+            reply.error_parts(&[b"EXECABORT Transaction discarded because of: ", reason]);
+        }
     }
 
     #[cold]
@@ -112,11 +144,37 @@ impl Engine {
 
 /// Writes the error of a refused request.
 #[cold]
+/// Commands that a subscriber may give that speaks RESP2.
+fn runs_for_subscribers(command: &Command) -> bool {
+    const NAMES: [&str; 9] = [
+        "ping",
+        "subscribe",
+        "ssubscribe",
+        "sunsubscribe",
+        "unsubscribe",
+        "psubscribe",
+        "punsubscribe",
+        "reset",
+        "quit",
+    ];
+    NAMES.contains(&command.name)
+}
+
 pub(super) fn answer(refusal: &Refusal, args: &Args<'_>, reply: &mut Reply<'_>) {
     match refusal {
         Refusal::SecurityAttack => {}
         Refusal::Unauthenticated => fixed(reply, CmdError::NO_AUTH),
         Refusal::OutOfMemory => fixed(reply, CmdError::OOM),
+        Refusal::NotInTransaction(command) => reply.error_parts(&[
+            b"ERR Command '",
+            command.full_name.as_bytes(),
+            b"' not allowed inside a transaction",
+        ]),
+        Refusal::Subscribed(command) => reply.error_parts(&[
+            b"ERR Can't execute '",
+            command.full_name.as_bytes(),
+            b"': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in this context",
+        ]),
         Refusal::DebugDisabled => reply.error(
             b"ERR DEBUG command not allowed. If the enable-debug-command option is set to \"local\", you can run \
               it from a local connection, otherwise you need to set this option in the configuration file, and \

@@ -10,6 +10,10 @@ use alloc::vec::Vec;
 
 use bitflags::bitflags;
 
+use super::blocking::Blocked;
+use super::multi::Multi;
+use super::pubsub::Subscriptions;
+use super::watch::Watched;
 use crate::commands::table::Command;
 use crate::resp::Proto;
 
@@ -50,6 +54,10 @@ bitflags! {
         const EVER_AUTHENTICATED = 1 << 11;
         /// Declared the `redirect` capability (`CLIENT CAPA`).
         const CAPA_REDIRECT = 1 << 12;
+        /// A key that it watches has changed.
+        const DIRTY_CAS = 1 << 13;
+        /// Its commands may not wait for keys: they are part of a transaction.
+        const DENY_BLOCKING = 1 << 14;
     }
 }
 
@@ -90,9 +98,23 @@ pub struct Session {
     pub last_command: Option<&'static Command>,
     /// Commands executed for this client.
     pub commands_processed: u64,
+    /// The transaction that it is queuing.
+    pub multi: Option<Box<Multi>>,
+    /// Keys that it watches.
+    pub watched: Vec<Watched>,
+    /// What it listens to.
+    pub subscriptions: Subscriptions,
+    /// The command that waits for keys.
+    pub blocked: Option<Box<Blocked>>,
 }
 
 impl Session {
+    /// It listens to something.
+    #[inline]
+    pub fn is_subscriber(&self) -> bool {
+        self.subscriptions.iter().any(|names| !names.is_empty())
+    }
+
     /// Back to the state of a fresh connection: `RESET`.
     pub fn reset(&mut self, authenticated: bool) {
         self.flags.remove(
@@ -167,6 +189,10 @@ impl Clients {
             last_interaction_ms: new.now_ms,
             last_command: None,
             commands_processed: 0,
+            multi: None,
+            watched: Vec::new(),
+            subscriptions: Subscriptions::default(),
+            blocked: None,
         };
         let index = new.slot.0 as usize;
         if self.slots.len() <= index {

@@ -3,18 +3,21 @@
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
+use super::blocking::{Blocking, Wait};
 use super::commandlog::CommandLogs;
 use super::host::HostRequest;
 use super::latency::LatencyMonitor;
 use super::pause::Pause;
+use super::pubsub::PubSub;
 use super::rng::Rng;
 use super::session::{ClientSlot, Clients};
 use super::stats::Stats;
+use super::watch::Watches;
 use crate::commands::table::Command;
 use crate::config::Config;
 use crate::keyspace::SharedBytes;
 
-/// Bytes for another client, produced by a command: a MONITOR line, later pub/sub messages.
+/// Bytes for a client, another or the one whose command runs: a MONITOR line, a message, the reply of one that waited.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Delivery {
     /// Who gets them.
@@ -45,12 +48,26 @@ pub struct Shared {
     /// Large values of the replies being written, and where in the reply buffer each belongs: they are sent from where they
     /// lie, without a copy.
     pub references: Vec<(usize, SharedBytes)>,
+    /// Who watches which key.
+    pub watches: Watches,
+    /// Who waits for which key.
+    pub blocking: Blocking,
+    /// Who listens to what.
+    pub pubsub: PubSub,
+    /// The running command found nothing to give: its client waits.
+    pub(super) wait: Option<Wait>,
+    /// Arguments of the command that waits, by index, as they are to be when it runs again.
+    pub(super) replaced: Vec<(usize, Vec<u8>)>,
+    /// The running command was EXEC: the queue runs next.
+    pub runs_queue: bool,
     /// What the server must do, to be fetched after each command.
     pub requests: Vec<HostRequest>,
     /// Randomness of RANDOMKEY, LOLWUT and the like; seeded once.
     pub rng: Rng,
     /// Commands under other names (`rename-command`), lower case; `None` hides one.
     pub renamed: BTreeMap<Vec<u8>, Option<&'static Command>>,
+    /// Elements of lists from this length on get nodes of their own; 0: the default (`DEBUG QUICKLIST-PACKED-THRESHOLD`).
+    pub list_plain_len_min: usize,
     /// Expired keys go without being looked at (`DEBUG SET-ACTIVE-EXPIRE`).
     pub active_expire: bool,
     /// Arguments of the running command that MONITOR and the command log must not show, a bit each.

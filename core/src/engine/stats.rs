@@ -77,6 +77,12 @@ pub struct Stats {
     pub denied_auth: u64,
     /// Changes of the data set.
     pub dirty: u64,
+    /// Keys that went because memory was full.
+    pub evicted_keys: u64,
+    /// How long more memory than allowed was in use, µs, periods that are over.
+    pub over_limit_us: u64,
+    /// Since when it is, monotonic µs; 0: it is not.
+    pub over_limit_since_us: u64,
     /// Time spent on expiry, µs.
     pub expire_us: u64,
     /// Times that expiry ran out of its budget.
@@ -103,6 +109,9 @@ impl Default for Stats {
             error_replies: 0,
             denied_auth: 0,
             dirty: 0,
+            evicted_keys: 0,
+            over_limit_us: 0,
+            over_limit_since_us: 0,
             expire_us: 0,
             expire_cap_reached: 0,
             reclaimed: 0,

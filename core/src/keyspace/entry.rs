@@ -8,12 +8,13 @@
 //!  E: has an expiry     1 or 5      only if E       1 or 5 / 8 / 8                    if inline
 //! ```
 //! A length is one byte below 255, else 255 and four bytes. A 16-byte key with a 16-byte value takes 38 bytes.
-//! Values above [`INLINE_LEN_MAX`] hang off a pointer and are reference-counted ([`SharedBytes`]), so that a
+//! Other types than strings hang off a pointer ([`Object`]). Strings above [`INLINE_LEN_MAX`] hang off a pointer and are reference-counted ([`SharedBytes`]), so that a
 //! reply can hold one while the entry is overwritten or deleted.
 //!
 //! Invariant: the header describes the allocation exactly; an [`EntryPtr`] is owned by one table slot.
 #![expect(unsafe_code, reason = "reads and writes the packed layout through raw pointers")]
 
+use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::marker::PhantomData;
@@ -21,6 +22,7 @@ use core::ptr::NonNull;
 
 use super::access;
 use super::slab::{self, Slab};
+use crate::types::Object;
 
 /// Longest value that is kept inside the entry.
 pub(super) const INLINE_LEN_MAX: usize = 512;
@@ -39,6 +41,16 @@ pub type SharedBytes = Arc<Vec<u8>>;
 pub enum Kind {
     /// A string.
     String,
+    /// A list.
+    List,
+    /// A set.
+    Set,
+    /// A sorted set.
+    Zset,
+    /// A hash.
+    Hash,
+    /// A stream.
+    Stream,
 }
 
 impl Kind {
@@ -46,11 +58,16 @@ impl Kind {
     pub fn name(self) -> &'static str {
         match self {
             Self::String => "string",
+            Self::List => "list",
+            Self::Set => "set",
+            Self::Zset => "zset",
+            Self::Hash => "hash",
+            Self::Stream => "stream",
         }
     }
 }
 
-/// How a value is kept, as OBJECT ENCODING names it.
+/// How a string is kept, as OBJECT ENCODING names it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Encoding {
     /// A 64-bit integer.
@@ -77,9 +94,10 @@ const INT: u8 = 0;
 const EMBSTR: u8 = 1;
 const RAW_INLINE: u8 = 2;
 const SHARED: u8 = 3;
+const OBJECT: u8 = 4;
 
 /// A value to be stored.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(super) enum NewValue<'v> {
     Int(i64),
     /// `embstr` when short.
@@ -87,6 +105,16 @@ pub(super) enum NewValue<'v> {
     /// `raw` however short.
     Raw(&'v [u8]),
     Shared(SharedBytes),
+    Object(Box<Object>),
+}
+
+/// What an entry that is freed leaves for others to free.
+#[derive(Debug)]
+pub enum Garbage {
+    /// A large string.
+    Bytes(SharedBytes),
+    /// Any other value.
+    Object(Box<Object>),
 }
 
 impl NewValue<'_> {
@@ -94,6 +122,7 @@ impl NewValue<'_> {
         match self {
             Self::Int(_) => INT,
             Self::Shared(_) => SHARED,
+            Self::Object(_) => OBJECT,
             Self::Bytes(bytes) | Self::Raw(bytes) if bytes.len() > INLINE_LEN_MAX => SHARED,
             Self::Bytes(_) => EMBSTR,
             Self::Raw(_) => RAW_INLINE,
@@ -222,17 +251,22 @@ impl EntryPtr {
                 this.write_shared(value_at, Arc::new(bytes.to_vec()));
             }
             NewValue::Shared(shared) => this.write_shared(value_at, shared),
+            NewValue::Object(object) => this.write_object(value_at, object),
         }
         this
     }
 
-    /// Frees the entry. Returns its large value, if it has one.
+    /// Frees the entry. Returns what hangs off it.
     ///
     /// # Safety
     /// It came from [`Self::new`] with this slab and is not used again.
-    pub(super) unsafe fn free(self, slab: &mut Slab) -> Option<SharedBytes> {
+    pub(super) unsafe fn free(self, slab: &mut Slab) -> Option<Garbage> {
         let parts = self.parts();
-        let large = (parts.layout == SHARED).then(|| self.take_shared(parts.value_at));
+        let large = match parts.layout {
+            SHARED => Some(Garbage::Bytes(self.take_shared(parts.value_at))),
+            OBJECT => self.take_object().map(Garbage::Object),
+            _ => None,
+        };
         // SAFETY: the caller's contract, and the length is the one it was allocated with.
         unsafe { slab.free(self.0, parts.len()) }
         large
@@ -348,6 +382,45 @@ impl EntryPtr {
         unsafe { Arc::from_raw(self.shared_ptr(at)) }
     }
 
+    fn write_object(self, at: usize, object: Box<Object>) {
+        let address = Box::into_raw(object);
+        // SAFETY: eight bytes at `at` belong to the value's pointer; they may be unaligned.
+        unsafe { self.at(at).cast::<*mut Object>().write_unaligned(address) };
+    }
+
+    /// Its value is neither a string nor an integer.
+    #[inline]
+    pub(super) fn is_object(self) -> bool {
+        self.byte(0) >> 3 & 15 == OBJECT
+    }
+
+    fn object_ptr(self) -> Option<*mut Object> {
+        let parts = self.parts();
+        if parts.layout != OBJECT {
+            return None;
+        }
+        // SAFETY: the layout is OBJECT, so `write_object` wrote a pointer here.
+        Some(unsafe { self.at(parts.value_at).cast::<*mut Object>().read_unaligned() })
+    }
+
+    /// Takes the object out; the entry holds an integer from then on.
+    pub(super) fn take_object(self) -> Option<Box<Object>> {
+        let address = self.object_ptr()?;
+        self.write(0, &[self.byte(0) & 0x87 | INT << 3]);
+        // SAFETY: the pointer came from `Box::into_raw`, and the entry has just forgotten it.
+        Some(unsafe { Box::from_raw(address) })
+    }
+
+    /// The object, to be changed.
+    ///
+    /// # Safety
+    /// The entry lives as long as `'a` and nothing else reads its value meanwhile.
+    pub(super) unsafe fn object_mut<'a>(self) -> Option<&'a mut Object> {
+        let address = self.object_ptr()?;
+        // SAFETY: the entry owns the object, and the caller holds the entry exclusively.
+        Some(unsafe { &mut *address })
+    }
+
     /// The access clock.
     pub(super) fn access(self) -> u32 {
         u32::from_le_bytes([self.byte(1), self.byte(2), self.byte(3), 0])
@@ -455,10 +528,23 @@ impl<'a> Entry<'a> {
 
     /// The kind of its value.
     pub fn kind(self) -> Kind {
-        Kind::String
+        self.object().map_or(Kind::String, Object::kind)
     }
 
-    /// How the value is kept.
+    /// The value, unless it is a string.
+    #[inline]
+    pub fn object(self) -> Option<&'a Object> {
+        let address = self.ptr.object_ptr()?;
+        // SAFETY: the entry owns the object and lives unchanged as long as `'a`.
+        Some(unsafe { &*address })
+    }
+
+    /// How the value is kept, as OBJECT ENCODING names it.
+    pub fn encoding_name(self) -> &'static str {
+        self.object().map_or_else(|| self.encoding().name(), Object::encoding)
+    }
+
+    /// How a string is kept.
     pub fn encoding(self) -> Encoding {
         match self.ptr.parts().layout {
             INT => Encoding::Int,
@@ -472,7 +558,7 @@ impl<'a> Entry<'a> {
         self.ptr.expire()
     }
 
-    /// The string value.
+    /// The string value; empty when it is no string.
     #[inline]
     pub fn string(self) -> StringView<'a> {
         let parts = self.ptr.parts();
@@ -502,7 +588,7 @@ impl<'a> Entry<'a> {
         let parts = self.ptr.parts();
         let outside = match self.string() {
             StringView::Bytes(bytes) if parts.layout == SHARED => bytes.len() + size_of::<Vec<u8>>() + 16,
-            _ => 0,
+            _ => self.object().map_or(0, |object| object.memory() + size_of::<Object>()),
         };
         slab::taken_len(parts.len()) + outside
     }

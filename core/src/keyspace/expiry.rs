@@ -44,6 +44,17 @@ impl<T: Copy + Ord> ExpiryIndex<T> {
         self.leaves.len() * leaf * 3 / 2 + self.len * size_of::<Stamp<T>>() * 9 / 8
     }
 
+    /// A pair of this time or next after it; the last of all when there is none.
+    pub(super) fn near(&self, at: i64) -> Option<Stamp<T>> {
+        let id = self.first()?.id;
+        let from = Stamp { at, id };
+        // A leaf's name may be that of a pair that is gone: only what is inside counts.
+        let before = self.leaves.range(..=from).next_back().map(|(_, leaf)| leaf);
+        let inside = before.and_then(|leaf| leaf.get(leaf.partition_point(|stamp| stamp.at < at)));
+        let after = || self.leaves.range(from..).next().and_then(|(_, leaf)| leaf.first());
+        inside.or_else(after).copied().or_else(|| self.last())
+    }
+
     /// Adds a pair that is not there.
     pub(crate) fn insert(&mut self, stamp: Stamp<T>) {
         self.len += 1;

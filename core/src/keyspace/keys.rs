@@ -2,13 +2,16 @@
 //!
 //! An expired key is removed by whoever meets it and is absent for the command.
 
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use super::access;
 use super::entry::{Encoding, Entry, EntryPtr, INLINE_LEN_MAX, NewValue, SharedBytes, StringView};
-use super::hash::Key;
+
+use super::hash::{Key, KeyHasher};
 use super::shard::Shard;
-use super::{Keyspace, Now};
+use super::{KeyEvent, Keyspace, Now};
+use crate::types::{Object, Typed};
 
 /// What happens to a key's expiry when its value is set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,6 +39,7 @@ enum CopiedValue {
     Bytes(Vec<u8>),
     Raw(Vec<u8>),
     Shared(SharedBytes),
+    Object(Box<Object>),
 }
 
 /// Longest integer that is tried when a value is stored.
@@ -44,6 +48,10 @@ const INT_TEXT_LEN_MAX: usize = 20;
 const PREALLOCATE_MAX: usize = 1024 * 1024;
 /// RANDOMKEY looks at this many buckets before it takes the first key it finds.
 const RANDOM_TRIES: usize = 128;
+
+/// A key holds another type than its command is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WrongType;
 
 /// The keys of one database, as one command sees them.
 #[derive(Debug)]
@@ -118,16 +126,33 @@ impl<'a> Keys<'a> {
 
     #[cold]
     fn expire_now(&mut self, key: Key<'_>, entry: EntryPtr) -> Option<EntryPtr> {
-        self.shard_mut(key).remove(key.hash, entry);
+        self.remove(key, entry);
         self.keyspace.stats.expired += 1;
+        if self.keyspace.logs.expired {
+            self.log(|db, key| KeyEvent::Expired { db, key }, key);
+        }
         None
+    }
+
+    #[cold]
+    fn log(&mut self, event: impl FnOnce(u32, Vec<u8>) -> KeyEvent, key: Key<'_>) {
+        let db = u32::try_from(self.db).unwrap_or(0);
+        self.keyspace.log.push(event(db, key.bytes.to_vec()));
+    }
+
+    #[inline]
+    fn count_miss(&mut self, key: Key<'_>) {
+        self.keyspace.stats.misses += 1;
+        if self.keyspace.logs.missed {
+            self.log(|db, key| KeyEvent::Missed { db, key }, key);
+        }
     }
 
     /// Reads a key: counts a hit or a miss, and leaves a mark on it.
     #[inline]
     pub fn read(&mut self, key: Key<'_>) -> Option<Entry<'_>> {
         let Some(entry) = self.find(key) else {
-            self.keyspace.stats.misses += 1;
+            self.count_miss(key);
             return None;
         };
         self.keyspace.stats.hits += 1;
@@ -143,6 +168,36 @@ impl<'a> Keys<'a> {
         Some(self.shard(key).view(entry))
     }
 
+    /// The expiry of a key of any database, without a trace: even one that has passed is left alone.
+    pub fn expiry_in(&self, db: u32, key: Key<'_>) -> Option<i64> {
+        self.keyspace.databases.get(db as usize)?.shard(key.hash).find(key)?.expire()
+    }
+
+    /// Whether a key of any database is there, without a trace, expired or not.
+    pub fn exists_in(&self, db: u32, key: Key<'_>) -> bool {
+        self.keyspace
+            .databases
+            .get(db as usize)
+            .is_some_and(|database| database.shard(key.hash).find(key).is_some())
+    }
+
+    /// The shards of the database.
+    pub(super) fn shards(&self) -> &[Shard] {
+        &self.keyspace.databases[self.db].shards
+    }
+
+    /// Looks at a key without a trace: an expired one is absent but stays. So several can be looked at together.
+    pub fn look(&self, key: Key<'_>) -> Option<Entry<'_>> {
+        let entry = self.shard(key).find(key)?;
+        let is_over = entry.expire().is_some_and(|at| self.now.unix_ms > at);
+        (!is_over).then(|| self.shard(key).view(entry))
+    }
+
+    /// What hashes keys.
+    pub fn hasher(&self) -> KeyHasher {
+        self.keyspace.hasher
+    }
+
     /// Looks at a key without a trace, though an expired one still goes.
     pub fn peek(&mut self, key: Key<'_>) -> Option<Entry<'_>> {
         let entry = self.find(key)?;
@@ -152,7 +207,7 @@ impl<'a> Keys<'a> {
     /// Looks at a key and counts a hit or a miss, but leaves no mark (TTL, TYPE, EXISTS).
     pub fn read_no_touch(&mut self, key: Key<'_>) -> Option<Entry<'_>> {
         let Some(entry) = self.find(key) else {
-            self.keyspace.stats.misses += 1;
+            self.count_miss(key);
             return None;
         };
         self.keyspace.stats.hits += 1;
@@ -199,13 +254,113 @@ impl<'a> Keys<'a> {
         match old {
             Some(old) => {
                 shard.overwrite(key, old, value, expire, access);
+                self.collect(key);
                 true
             }
             None => {
                 shard.insert(key, value, expire, access);
+                self.log_new(key);
                 false
             }
         }
+    }
+
+    #[inline]
+    fn log_new(&mut self, key: Key<'_>) {
+        if self.keyspace.logs.new {
+            self.log(|db, key| KeyEvent::New { db, key }, key);
+        }
+    }
+
+    fn remove(&mut self, key: Key<'_>, entry: EntryPtr) {
+        self.shard_mut(key).remove(key.hash, entry);
+        self.collect(key);
+    }
+
+    /// Takes over what a change in a key's shard has left to be freed.
+    #[inline]
+    fn collect(&mut self, key: Key<'_>) {
+        let garbage = self.shard_mut(key).garbage();
+        if !garbage.is_empty() {
+            let garbage = core::mem::take(garbage);
+            self.keyspace.put_garbage(garbage);
+        }
+    }
+
+    /// The object of a key, to be changed; `None` when there is no key, or a string. Leaves a mark on the key but counts
+    /// nothing.
+    #[inline]
+    pub fn object_mut(&mut self, key: Key<'_>) -> Option<&mut Object> {
+        let entry = self.find(key)?;
+        self.touch(entry);
+        self.shard_mut(key).object_mut(entry)
+    }
+
+    /// Reads a key as a type: counts a hit or a miss, and leaves a mark on it.
+    ///
+    /// # Errors
+    /// The key holds another type.
+    #[inline]
+    pub fn read_as<T: Typed>(&mut self, key: Key<'_>) -> Result<Option<&T>, WrongType> {
+        let Some(entry) = self.read(key) else { return Ok(None) };
+        entry.object().and_then(T::of).map(Some).ok_or(WrongType)
+    }
+
+    /// The value of a key, to be changed.
+    ///
+    /// # Errors
+    /// The key holds another type.
+    #[inline]
+    pub fn write_as<T: Typed>(&mut self, key: Key<'_>) -> Result<Option<&mut T>, WrongType> {
+        let Some(entry) = self.find(key) else { return Ok(None) };
+        self.touch(entry);
+        self.shard_mut(key).object_mut(entry).and_then(T::of_mut).map(Some).ok_or(WrongType)
+    }
+
+    /// The value of a key, to be changed; a new one when there is none.
+    ///
+    /// # Errors
+    /// The key holds another type.
+    pub fn write_or_insert<T: Typed>(
+        &mut self,
+        key: Key<'_>,
+        new: impl FnOnce() -> T,
+    ) -> Result<&mut T, WrongType> {
+        let entry = match self.find(key) {
+            Some(entry) => {
+                self.touch(entry);
+                entry
+            }
+            None => {
+                let (object, access) = (Box::new(new().into_object()), access::initial(&self.now));
+                let entry = self.shard_mut(key).insert(key, NewValue::Object(object), None, access);
+                self.log_new(key);
+                entry
+            }
+        };
+        self.shard_mut(key).object_mut(entry).and_then(T::of_mut).ok_or(WrongType)
+    }
+
+    /// Takes note of when fields of a hash expire, after they were changed.
+    pub fn note_fields(&mut self, key: Key<'_>) {
+        if let Some(entry) = self.shard(key).find(key) {
+            self.shard_mut(key).note_fields(entry);
+        }
+    }
+
+    /// Removes a key whose object has become empty. Returns whether it was.
+    pub fn delete_if_empty(&mut self, key: Key<'_>) -> bool {
+        let Some(entry) = self.shard(key).find(key) else { return false };
+        let is_empty = self.shard(key).view(entry).object().is_some_and(Object::is_empty);
+        if is_empty {
+            self.remove(key, entry);
+        }
+        is_empty
+    }
+
+    /// Sets an object, whatever the key held. Its expiry goes.
+    pub fn set_object(&mut self, key: Key<'_>, object: Object) {
+        self.set(key, NewValue::Object(Box::new(object)), ExpireChange::Clear);
     }
 
     /// Makes a string of `len` bytes to be written into: its old bytes kept, new ones zero. Its encoding is
@@ -244,10 +399,42 @@ impl<'a> Keys<'a> {
         }
     }
 
+    /// Changes the bytes of a string, which may become longer or shorter; a large one in place. Its encoding is `raw`
+    /// from then on, its expiry stays. A key that does not exist is created, empty at first.
+    pub fn edit_raw<R>(&mut self, key: Key<'_>, edit: impl FnOnce(&mut Vec<u8>) -> R) -> R {
+        let old = self.find(key);
+        if let Some(entry) = old
+            && let Some(bytes) = self.shard_mut(key).shared_mut(entry)
+        {
+            return edit(bytes);
+        }
+        let mut bytes = match old.map(|entry| self.shard(key).view(entry).string()) {
+            Some(StringView::Int(value)) => itoa::Buffer::new().format(value).as_bytes().to_vec(),
+            Some(StringView::Bytes(bytes)) => bytes.to_vec(),
+            None => Vec::new(),
+        };
+        let result = edit(&mut bytes);
+        if bytes.len() <= INLINE_LEN_MAX {
+            self.set(key, NewValue::Raw(&bytes), ExpireChange::Keep);
+        } else {
+            self.set(key, NewValue::Shared(SharedBytes::new(bytes)), ExpireChange::Keep);
+        }
+        result
+    }
+
+    /// Sets a string that is `raw` however short, whatever the key held. Its expiry goes.
+    pub fn set_raw(&mut self, key: Key<'_>, bytes: Vec<u8>) {
+        if bytes.len() <= INLINE_LEN_MAX {
+            self.set(key, NewValue::Raw(&bytes), ExpireChange::Clear);
+        } else {
+            self.set(key, NewValue::Shared(SharedBytes::new(bytes)), ExpireChange::Clear);
+        }
+    }
+
     /// Removes a key. Returns whether it existed.
     pub fn delete(&mut self, key: Key<'_>) -> bool {
         let Some(entry) = self.find(key) else { return false };
-        self.shard_mut(key).remove(key.hash, entry);
+        self.remove(key, entry);
         true
     }
 
@@ -269,6 +456,10 @@ impl<'a> Keys<'a> {
     pub fn copy_out(&mut self, key: Key<'_>) -> Option<Copied> {
         let entry = self.find(key)?;
         let view = self.shard(key).view(entry);
+        if let Some(object) = view.object() {
+            let value = CopiedValue::Object(Box::new(object.clone()));
+            return Some(Copied { value, expire_at: view.expire_at(), access: entry.access() });
+        }
         let value = match (view.shared(), view.string()) {
             (Some(shared), _) => CopiedValue::Shared(shared),
             (None, StringView::Int(value)) => CopiedValue::Int(value),
@@ -280,17 +471,39 @@ impl<'a> Keys<'a> {
         Some(Copied { value, expire_at: view.expire_at(), access: entry.access() })
     }
 
+    /// Takes a key's value out and removes the key.
+    pub fn take_out(&mut self, key: Key<'_>) -> Option<Copied> {
+        let entry = self.find(key)?;
+        let (expire_at, access) = (entry.expire(), entry.access());
+        if let Some(object) = self.shard_mut(key).take_object(entry) {
+            self.remove(key, entry);
+            return Some(Copied { value: CopiedValue::Object(object), expire_at, access });
+        }
+        let copied = self.copy_out(key);
+        self.remove(key, entry);
+        copied
+    }
+
     /// Puts a copied value under a key, whatever it held.
     pub fn put_copy(&mut self, key: Key<'_>, copied: Copied) {
         self.delete(key);
-        let value = match &copied.value {
-            CopiedValue::Int(value) => NewValue::Int(*value),
-            CopiedValue::Bytes(bytes) => NewValue::Bytes(bytes),
-            CopiedValue::Raw(bytes) => NewValue::Raw(bytes),
-            CopiedValue::Shared(shared) => NewValue::Shared(shared.clone()),
-        };
         let access = copied.access;
+        let bytes;
+        let value = match copied.value {
+            CopiedValue::Int(value) => NewValue::Int(value),
+            CopiedValue::Bytes(held) => {
+                bytes = held;
+                NewValue::Bytes(&bytes)
+            }
+            CopiedValue::Raw(held) => {
+                bytes = held;
+                NewValue::Raw(&bytes)
+            }
+            CopiedValue::Shared(shared) => NewValue::Shared(shared),
+            CopiedValue::Object(object) => NewValue::Object(object),
+        };
         self.shard_mut(key).insert(key, value, copied.expire_at, access);
+        self.log_new(key);
     }
 
     /// How many keys there are, expired ones that nobody has met yet included.

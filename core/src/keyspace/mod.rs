@@ -12,6 +12,7 @@ mod hash;
 mod keys;
 #[cfg(any(test, fuzzing))]
 pub mod model;
+mod sample;
 mod shard;
 mod slab;
 mod table;
@@ -21,12 +22,13 @@ use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
 pub use self::access::AccessPolicy;
-pub use self::entry::{Encoding, Entry, Kind, SharedBytes, StringView};
+pub use self::entry::{Encoding, Entry, Garbage, Kind, SharedBytes, StringView};
 pub(crate) use self::expiry::{ExpiryIndex, Stamp};
 pub use self::hash::{HashSeed, Key, KeyHasher};
-pub use self::keys::{Copied, ExpireChange, Keys};
+pub use self::keys::{Copied, ExpireChange, Keys, WrongType};
 
 use self::shard::Shard;
+use crate::types::Object;
 
 /// How the keyspace is divided.
 #[derive(Clone, Copy, Debug)]
@@ -48,6 +50,35 @@ pub struct Now {
     pub touch: bool,
 }
 
+/// Something that happens to a key without a command asking for it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "each names the database and the key")]
+pub enum KeyEvent {
+    /// Its time had come.
+    Expired { db: u32, key: Vec<u8> },
+    /// It was created.
+    New { db: u32, key: Vec<u8> },
+    /// It was read and was not there.
+    Missed { db: u32, key: Vec<u8> },
+    /// The time of some of its fields had come.
+    FieldsExpired { db: u32, key: Vec<u8> },
+    /// It went with the last of them.
+    Emptied { db: u32, key: Vec<u8> },
+}
+
+/// Which events are written down.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct KeyLog {
+    /// Keys that expire.
+    pub expired: bool,
+    /// Fields that expire.
+    pub fields_expired: bool,
+    /// New keys.
+    pub new: bool,
+    /// Keys that a read did not find.
+    pub missed: bool,
+}
+
 /// Counters of the keyspace.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct KeyspaceStats {
@@ -57,6 +88,8 @@ pub struct KeyspaceStats {
     pub misses: u64,
     /// Keys that went because their time had come.
     pub expired: u64,
+    /// Fields of hashes that went because their time had come.
+    pub expired_fields: u64,
 }
 
 /// Which of the cache misses of a look-up to take in advance; each needs what the one before has fetched.
@@ -84,11 +117,20 @@ pub struct DatabaseBytes {
 /// What became of a step of expiry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ExpireStep {
-    /// Keys removed.
+    /// Keys and fields removed.
     pub expired: usize,
-    /// When the next key is due; `None` when no key has an expiry.
+    /// When the next key or field is due; `None` when none has an expiry.
     pub next_due_ms: Option<i64>,
 }
+
+impl ExpireStep {
+    fn is_due_at(&mut self, at: i64) {
+        self.next_due_ms = Some(self.next_due_ms.map_or(at, |next| next.min(at)));
+    }
+}
+
+/// So many fields of a hash go at once at the most, with one event.
+const FIELDS_AT_ONCE_MAX: usize = 1024;
 
 /// The data of one database.
 #[derive(Debug)]
@@ -104,8 +146,18 @@ pub struct Keyspace {
     shard_bits: u8,
     /// Shards of flushed databases, freed in steps.
     flushed: VecDeque<Shard>,
+    /// Large strings, to be freed by another thread.
+    strings: Vec<SharedBytes>,
+    /// Large objects, freed by another thread or in steps.
+    objects: VecDeque<Box<Object>>,
+    /// What `objects` held when they came.
+    garbage_bytes: u64,
     /// Counters.
     pub stats: KeyspaceStats,
+    /// What is written down to `log`.
+    pub logs: KeyLog,
+    /// What has happened to keys, to be taken after each command.
+    pub log: Vec<KeyEvent>,
     /// State of the cheap random numbers of the LFU counter.
     random: u64,
     keeps_garbage: bool,
@@ -154,7 +206,12 @@ impl Keyspace {
             hasher,
             shard_bits,
             flushed,
+            strings: Vec::new(),
+            objects: VecDeque::new(),
+            garbage_bytes: 0,
             stats,
+            logs: KeyLog::default(),
+            log: Vec::new(),
             random: 0x2545_f491_4f6c_dd1d,
             keeps_garbage: false,
         }
@@ -173,6 +230,12 @@ impl Keyspace {
     /// Keys of a database that have an expiry.
     pub fn expires_len(&self, db: usize) -> usize {
         self.databases.get(db).map_or(0, Database::expires_len)
+    }
+
+    /// Hashes of a database that have fields with an expiry.
+    pub fn timed_hashes_len(&self, db: usize) -> usize {
+        let shards = self.databases.get(db).map_or(&[][..], |database| &database.shards);
+        shards.iter().map(Shard::timed_hashes_len).sum()
     }
 
     /// No database has a key.
@@ -220,10 +283,11 @@ impl Keyspace {
         if count == 0 { 0 } else { (sum / count).max(0) }
     }
 
-    /// When the next key is due, ms since 1970.
+    /// When the next key or field is due, ms since 1970.
     pub fn next_due_ms(&self) -> Option<i64> {
         let shards = self.databases.iter().flat_map(|database| &database.shards);
-        shards.filter_map(|shard| shard.first_expiry().map(|(at, _)| at)).min()
+        let firsts = shards.flat_map(|shard| [shard.first_expiry(), shard.first_timed_hash()]);
+        firsts.flatten().map(|(at, _)| at).min()
     }
 
     /// The keys of a database, as a command at `now` sees them.
@@ -261,9 +325,22 @@ impl Keyspace {
     }
 
     /// Adds the large values that were removed, for somebody else to free.
-    pub fn take_garbage(&mut self, into: &mut Vec<SharedBytes>) {
-        for shard in self.databases.iter_mut().flat_map(|database| &mut database.shards) {
-            into.append(shard.garbage());
+    pub fn take_garbage(&mut self, into: &mut Vec<Garbage>) {
+        into.extend(self.strings.drain(..).map(Garbage::Bytes));
+        into.extend(self.objects.drain(..).map(Garbage::Object));
+        self.garbage_bytes = 0;
+    }
+
+    /// Takes values to be freed later.
+    pub fn put_garbage(&mut self, garbage: Vec<Garbage>) {
+        for one in garbage {
+            match one {
+                Garbage::Bytes(bytes) => self.strings.push(bytes),
+                Garbage::Object(object) => {
+                    self.garbage_bytes += object.memory() as u64;
+                    self.objects.push_back(object);
+                }
+            }
         }
     }
 
@@ -283,43 +360,123 @@ impl Keyspace {
         count
     }
 
-    /// Frees about `budget` keys of flushed databases; `false` when nothing is left.
+    /// What values hold that are to be freed: it counts as used until then.
+    pub fn garbage_bytes(&self) -> u64 {
+        self.garbage_bytes
+    }
+
+    /// The key that expires next, with its database.
+    pub fn first_to_expire(&self) -> Option<(u32, Vec<u8>)> {
+        let shards = self
+            .databases
+            .iter()
+            .zip(0..)
+            .flat_map(|(database, db)| database.shards.iter().map(move |shard| (db, shard)));
+        let firsts = shards
+            .filter_map(|(db, shard)| shard.first_expiry().map(|(at, entry)| (at, db, shard.view(entry))));
+        firsts.min_by_key(|&(at, db, _)| (at, db)).map(|(_, db, entry)| (db, entry.key().to_vec()))
+    }
+
+    /// Frees about `budget` keys of flushed databases and elements of large objects; `false` when nothing is left.
     pub fn reclaim_step(&mut self, budget: usize) -> bool {
+        if let Some(object) = self.objects.front_mut() {
+            let before = object.memory();
+            let goes_on = object.dismantle(budget);
+            let after = if goes_on { object.memory() } else { 0 };
+            self.garbage_bytes = self.garbage_bytes.saturating_sub(before.saturating_sub(after) as u64);
+            if !goes_on {
+                self.objects.pop_front();
+            }
+            return true;
+        }
         let mut steps = budget / 4 + 1;
         while let Some(shard) = self.flushed.front_mut() {
             if steps == 0 {
                 return true;
             }
             steps -= 1;
-            if !shard.dismantle_step() {
+            let goes_on = shard.dismantle_step();
+            let garbage = core::mem::take(shard.garbage());
+            if !goes_on {
                 self.flushed.pop_front();
             }
+            self.put_garbage(garbage);
         }
         false
     }
 
-    /// Keys of flushed databases that are not freed yet.
-    pub fn flushed_len(&self) -> usize {
-        self.flushed.iter().map(Shard::len).sum()
+    /// Keys of flushed databases, and large objects, that are not freed yet.
+    #[inline]
+    pub fn to_reclaim(&self) -> usize {
+        self.flushed.iter().map(Shard::len).sum::<usize>() + self.objects.len()
     }
 
-    /// Removes keys whose time has come, the earliest of each shard first, at most `budget` of them.
+    /// Removes keys whose time has come, the earliest of each shard first, then such fields of hashes; at most `budget` of
+    /// them.
     pub fn expire_step(&mut self, now_ms: i64, mut budget: usize) -> ExpireStep {
         let mut step = ExpireStep { expired: 0, next_due_ms: None };
-        for shard in self.databases.iter_mut().flat_map(|database| &mut database.shards) {
+        let mut garbage = Vec::new();
+        let log = self.logs.expired;
+        let shards = self
+            .databases
+            .iter_mut()
+            .zip(0..)
+            .flat_map(|(database, db)| database.shards.iter_mut().map(move |shard| (db, shard)));
+        for (db, shard) in shards {
             while let Some((at, entry)) = shard.first_expiry() {
                 if at >= now_ms || budget == 0 {
-                    step.next_due_ms = Some(step.next_due_ms.map_or(at, |next| next.min(at)));
+                    step.is_due_at(at);
                     break;
                 }
-                let hash = self.hasher.key(shard.view(entry).key()).hash;
+                let key = shard.view(entry).key();
+                let hash = self.hasher.key(key).hash;
+                if log {
+                    self.log.push(KeyEvent::Expired { db, key: key.to_vec() });
+                }
                 shard.remove(hash, entry);
+                garbage.append(shard.garbage());
                 step.expired += 1;
                 budget -= 1;
             }
         }
         self.stats.expired += step.expired as u64;
+        self.put_garbage(garbage);
+        self.expire_fields(now_ms, budget, &mut step);
         step
+    }
+
+    /// Removes fields whose time has come, the earliest of each shard first, at most `budget` of them, and hashes of which
+    /// nothing is left.
+    fn expire_fields(&mut self, now_ms: i64, mut budget: usize, step: &mut ExpireStep) {
+        let mut garbage = Vec::new();
+        for (database, db) in self.databases.iter_mut().zip(0..) {
+            for shard in &mut database.shards {
+                while let Some((at, entry)) = shard.first_timed_hash() {
+                    if at >= now_ms || budget == 0 {
+                        step.is_due_at(at);
+                        break;
+                    }
+                    let count = shard.expire_fields(entry, now_ms, budget.min(FIELDS_AT_ONCE_MAX));
+                    let view = shard.view(entry);
+                    let (key, is_empty) = (view.key(), view.object().is_some_and(Object::is_empty));
+                    if self.logs.fields_expired && count > 0 {
+                        self.log.push(KeyEvent::FieldsExpired { db, key: key.to_vec() });
+                        if is_empty {
+                            self.log.push(KeyEvent::Emptied { db, key: key.to_vec() });
+                        }
+                    }
+                    if is_empty {
+                        let hash = self.hasher.key(key).hash;
+                        shard.remove(hash, entry);
+                        garbage.append(shard.garbage());
+                    }
+                    step.expired += count;
+                    self.stats.expired_fields += count as u64;
+                    budget -= count.max(1);
+                }
+            }
+        }
+        self.put_garbage(garbage);
     }
 
     fn next_random(&mut self) -> u64 {

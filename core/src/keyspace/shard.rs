@@ -1,16 +1,18 @@
 //! A shard: a table, its expiry index, the memory of its entries. Alone on its cache lines.
 //!
 //! Invariant: every entry in the index is in the table, has the index's time as its expiry, and every entry
-//! with an expiry is in the index.
+//! with an expiry is in the index. Every hash has noted the time under which the index of hashes has its entry.
 #![expect(unsafe_code, reason = "frees and lends out the entries it owns")]
 
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 
-use super::entry::{Entry, EntryPtr, Expiry, NewValue, SharedBytes, StringView};
+use super::entry::{Entry, EntryPtr, Expiry, Garbage, NewValue, StringView};
 use super::expiry::{ExpiryIndex, Stamp};
 use super::hash::{Key, KeyHasher};
 use super::slab::Slab;
 use super::table::Table;
+use crate::types::Object;
 
 /// A table, its expiry index, the memory of its entries.
 #[derive(Debug)]
@@ -18,20 +20,26 @@ use super::table::Table;
 pub(super) struct Shard {
     table: Table,
     expiry: ExpiryIndex<EntryPtr>,
+    /// Hashes of which fields expire, by the first of these times.
+    timed_hashes: ExpiryIndex<EntryPtr>,
     slab: Slab,
-    /// Somebody collects `garbage`.
+    /// Large strings are not freed at once either.
     keeps_garbage: bool,
-    garbage: Vec<SharedBytes>,
+    /// What takes long to free.
+    garbage: Vec<Garbage>,
 }
 
 /// Values from this length on are worth handing to another thread to be freed.
 const GARBAGE_LEN_MIN: usize = 16 * 1024;
+/// Objects of more allocations are freed in steps, or by another thread.
+const FREE_EFFORT_MAX: usize = 64;
 
 impl Shard {
     pub(super) fn new(hasher: KeyHasher) -> Self {
         Self {
             table: Table::new(hasher),
             expiry: ExpiryIndex::default(),
+            timed_hashes: ExpiryIndex::default(),
             slab: Slab::new(),
             keeps_garbage: false,
             garbage: Vec::new(),
@@ -46,13 +54,17 @@ impl Shard {
         self.expiry.len()
     }
 
+    pub(super) fn timed_hashes_len(&self) -> usize {
+        self.timed_hashes.len()
+    }
+
     pub(super) fn table(&self) -> &Table {
         &self.table
     }
 
     /// Memory of entries, table and index, bytes.
     pub(super) fn bytes(&self) -> (usize, usize, usize) {
-        (self.slab.bytes(), self.table.bytes(), self.expiry.bytes())
+        (self.slab.bytes(), self.table.bytes(), self.expiry.bytes() + self.timed_hashes.bytes())
     }
 
     /// Bytes of entries in slots.
@@ -130,6 +142,15 @@ impl Shard {
             return entry;
         }
         let access = entry.access();
+        self.unindex_fields(entry);
+        if let Some(object) = entry.take_object() {
+            let key = self.view(entry).key();
+            // SAFETY: the old entry is neither changed nor freed before its key is copied.
+            let key: &'static [u8] = unsafe { core::slice::from_raw_parts(key.as_ptr(), key.len()) };
+            let new = EntryPtr::new(&mut self.slab, key, expire, NewValue::Object(object), access);
+            self.put_in_place(hash, entry, new, expire);
+            return new;
+        }
         let view = self.view(entry);
         // What the new entry copies from belongs to the old one, which lives until it is freed below.
         // SAFETY: the old entry is neither changed nor freed while `view` is in use.
@@ -157,9 +178,45 @@ impl Shard {
         unsafe { entry.shared_mut() }
     }
 
+    /// The object of an entry, to be changed.
+    pub(super) fn object_mut(&mut self, entry: EntryPtr) -> Option<&mut Object> {
+        // SAFETY: the shard is borrowed mutably for as long as the object is.
+        unsafe { entry.object_mut() }
+    }
+
+    /// Takes the object out of an entry, which is to be removed next.
+    pub(super) fn take_object(&mut self, entry: EntryPtr) -> Option<Box<Object>> {
+        self.unindex_fields(entry);
+        entry.take_object()
+    }
+
     /// The earliest expiry.
     pub(super) fn first_expiry(&self) -> Option<(i64, EntryPtr)> {
         self.expiry.first().map(|stamp| (stamp.at, stamp.id))
+    }
+
+    /// A key that expires at this time or next after it; the last of all when there is none.
+    pub(super) fn expiring_near(&self, at: i64) -> Option<Entry<'_>> {
+        let stamp = self.expiry.near(at)?;
+        Some(self.view(stamp.id))
+    }
+
+    /// The hash of which fields expire first, and when.
+    pub(super) fn first_timed_hash(&self) -> Option<(i64, EntryPtr)> {
+        self.timed_hashes.first().map(|stamp| (stamp.at, stamp.id))
+    }
+
+    /// Takes note of when fields of an entry expire, after they were changed.
+    pub(super) fn note_fields(&mut self, entry: EntryPtr) {
+        self.unindex_fields(entry);
+        self.index_fields(entry);
+    }
+
+    /// Removes fields of an entry whose time has come, at most so many. Returns how many.
+    pub(super) fn expire_fields(&mut self, entry: EntryPtr, now_ms: i64, count_max: usize) -> usize {
+        let count = self.object_mut(entry).map_or(0, |object| object.expire_fields(now_ms, count_max));
+        self.note_fields(entry);
+        count
     }
 
     /// The earliest and the latest expiry.
@@ -171,6 +228,7 @@ impl Shard {
     pub(super) fn dismantle_step(&mut self) -> bool {
         let Some(chain) = self.table.dismantle_bucket() else { return false };
         self.expiry = ExpiryIndex::default();
+        self.timed_hashes = ExpiryIndex::default();
         for entry in chain {
             self.free(entry);
         }
@@ -186,22 +244,24 @@ impl Shard {
 
     fn free(&mut self, entry: EntryPtr) {
         // SAFETY: the entry came from this slab and the table has let go of it.
-        let large = unsafe { entry.free(&mut self.slab) };
-        if let Some(large) = large
-            && self.keeps_garbage
-            && large.len() >= GARBAGE_LEN_MIN
-        {
+        let Some(large) = (unsafe { entry.free(&mut self.slab) }) else { return };
+        let takes_long = match &large {
+            Garbage::Bytes(bytes) => self.keeps_garbage && bytes.len() >= GARBAGE_LEN_MIN,
+            Garbage::Object(object) => object.free_effort() > FREE_EFFORT_MAX,
+        };
+        if takes_long {
             self.garbage.push(large);
         }
     }
 
-    /// Large values that are freed elsewhere from now on, or here again.
+    /// Large strings are freed elsewhere from now on, or here again.
     pub(super) fn keep_garbage(&mut self, keeps: bool) {
         self.keeps_garbage = keeps;
     }
 
-    /// Large values to be freed elsewhere.
-    pub(super) fn garbage(&mut self) -> &mut Vec<SharedBytes> {
+    /// What is to be freed elsewhere.
+    #[inline]
+    pub(super) fn garbage(&mut self) -> &mut Vec<Garbage> {
         &mut self.garbage
     }
 
@@ -209,12 +269,32 @@ impl Shard {
         if let Some(at) = expire {
             self.expiry.insert(Stamp { at, id: entry });
         }
+        if entry.is_object() {
+            self.index_fields(entry);
+        }
+    }
+
+    fn index_fields(&mut self, entry: EntryPtr) {
+        if let Some(object) = self.object_mut(entry)
+            && let Some(at) = object.note_fields_due()
+        {
+            self.timed_hashes.insert(Stamp { at, id: entry });
+        }
+    }
+
+    fn unindex_fields(&mut self, entry: EntryPtr) {
+        if let Some(at) = self.object_mut(entry).and_then(Object::take_noted_due) {
+            self.timed_hashes.remove(Stamp { at, id: entry });
+        }
     }
 
     #[inline]
     fn unindex(&mut self, entry: EntryPtr) {
         if let Some(at) = entry.expire() {
             self.expiry.remove(Stamp { at, id: entry });
+        }
+        if entry.is_object() {
+            self.unindex_fields(entry);
         }
     }
 
@@ -238,6 +318,10 @@ impl Shard {
             all.iter().filter_map(|e| Some(Stamp { at: e.expire_at()?, id: e.ptr() })).collect();
         timed.sort();
         assert!(timed.iter().copied().eq(self.expiry.iter()));
+        let noted = |entry: &Entry<'_>| Some(Stamp { at: entry.object()?.noted_due()?, id: entry.ptr() });
+        let mut noted: Vec<_> = all.iter().filter_map(noted).collect();
+        noted.sort();
+        assert!(noted.iter().copied().eq(self.timed_hashes.iter()));
     }
 }
 

@@ -247,6 +247,22 @@ impl Reply<'_> {
     pub fn position(&self) -> usize {
         self.out.len()
     }
+
+    /// The head of an array whose `len` replies stand behind `position` already: for lengths known only at the end.
+    pub fn array_since(&mut self, position: usize, len: usize) {
+        self.head_since(position, |head| head.array(len));
+    }
+
+    /// Same, of a map of `len` pairs.
+    pub fn map_since(&mut self, position: usize, len: usize) {
+        self.head_since(position, |head| head.map(len));
+    }
+
+    fn head_since(&mut self, position: usize, write: impl FnOnce(&mut Reply<'_>)) {
+        let mut head = alloc::vec::Vec::with_capacity(24);
+        write(&mut Reply::new(&mut head, self.proto));
+        self.out.splice(position..position, head);
+    }
 }
 
 /// `<mark><text>\r\n` in a scratch array; text has at most 20 bytes.
@@ -305,6 +321,34 @@ mod tests {
         both(|r| r.boolean(true), b":1\r\n", b"#t\r\n");
         both(|r| r.verbatim(b"txt", b"hey"), b"$3\r\nhey\r\n", b"=7\r\ntxt:hey\r\n");
         both(|r| r.big_number(b"123"), b"$3\r\n123\r\n", b"(123\r\n");
+    }
+
+    #[test]
+    fn a_head_goes_before_what_is_written() {
+        let fill = |r: &mut Reply<'_>| {
+            r.ok();
+            let start = r.position();
+            r.integer(1);
+            r.integer(2);
+            start
+        };
+        both(
+            |r| {
+                let start = fill(r);
+                r.array_since(start, 2);
+            },
+            b"+OK\r\n*2\r\n:1\r\n:2\r\n",
+            b"+OK\r\n*2\r\n:1\r\n:2\r\n",
+        );
+        both(
+            |r| {
+                let start = fill(r);
+                r.map_since(start, 1);
+            },
+            b"+OK\r\n*2\r\n:1\r\n:2\r\n",
+            b"+OK\r\n%1\r\n:1\r\n:2\r\n",
+        );
+        both(|r| r.array_since(0, 0), b"*0\r\n", b"*0\r\n");
     }
 
     #[test]

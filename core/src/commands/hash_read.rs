@@ -1,0 +1,238 @@
+//! Hash commands that read many fields: all of them, a step of a walk, random ones.
+
+use alloc::collections::BTreeSet;
+use alloc::vec::Vec;
+
+use super::hash::reply_element;
+use crate::engine::{Args, CmdError, CmdResult, Ctx, Rng};
+use crate::glob::{Case, glob_match};
+use crate::num;
+use crate::resp::{Proto, Reply};
+use crate::types::hash::{Hash, Pair};
+use crate::types::random;
+
+/// HGETALL key
+pub(crate) fn hgetall(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
+    let (key, now_ms) = (cx.key(args, 1), cx.now.unix_ms());
+    let Some(hash) = cx.keys.read_as::<Hash>(key)? else {
+        cx.reply.map(0);
+        return Ok(());
+    };
+    cx.reply.map(hash.live_len(now_ms));
+    hash.for_each(now_ms, |(name, value)| {
+        reply_element(&mut cx.reply, name);
+        reply_element(&mut cx.reply, value);
+    });
+    Ok(())
+}
+
+/// HKEYS key
+pub(crate) fn hkeys(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
+    let (key, now_ms) = (cx.key(args, 1), cx.now.unix_ms());
+    let Some(hash) = cx.keys.read_as::<Hash>(key)? else {
+        cx.reply.array(0);
+        return Ok(());
+    };
+    cx.reply.array(hash.live_len(now_ms));
+    hash.for_each(now_ms, |(name, _)| reply_element(&mut cx.reply, name));
+    Ok(())
+}
+
+/// HVALS key
+pub(crate) fn hvals(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
+    let (key, now_ms) = (cx.key(args, 1), cx.now.unix_ms());
+    let Some(hash) = cx.keys.read_as::<Hash>(key)? else {
+        cx.reply.array(0);
+        return Ok(());
+    };
+    cx.reply.array(hash.live_len(now_ms));
+    hash.for_each(now_ms, |(_, value)| reply_element(&mut cx.reply, value));
+    Ok(())
+}
+
+/// What HSCAN is asked for.
+struct ScanOptions<'a> {
+    pattern: Option<&'a [u8]>,
+    count: usize,
+    has_values: bool,
+}
+
+impl<'a> ScanOptions<'a> {
+    fn parse(args: &Args<'a>) -> Result<Self, CmdError> {
+        let mut options = Self { pattern: None, count: 10, has_values: true };
+        let mut index = 3;
+        while index < args.len() {
+            let next = args.get(index + 1);
+            index += match next {
+                Some(value) if args.is(index, "COUNT") => {
+                    let count = num::parse_i64(value).ok_or(CmdError::NOT_INTEGER)?;
+                    let count = usize::try_from(count).ok().filter(|&count| count > 0);
+                    options.count = count.ok_or(CmdError::SYNTAX)?;
+                    2
+                }
+                Some(value) if args.is(index, "MATCH") => {
+                    options.pattern = Some(value).filter(|pattern| *pattern != b"*");
+                    2
+                }
+                _ if args.is(index, "NOVALUES") => {
+                    options.has_values = false;
+                    1
+                }
+                _ if args.is(index, "NOSCORES") => {
+                    return Err(CmdError::Text("ERR NOSCORES option can only be used in ZSCAN"));
+                }
+                _ => return Err(CmdError::SYNTAX),
+            };
+        }
+        Ok(options)
+    }
+}
+
+/// `HSCAN key cursor [MATCH pattern] [COUNT count] [NOVALUES]`
+//= valkey 9.1 HSCAN: the options of a key that is missing are not read
+pub(crate) fn hscan(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
+    let cursor = num::parse_u64(args.at(2)).ok_or(CmdError::Text("ERR invalid cursor"))?;
+    let (key, now_ms) = (cx.key(args, 1), cx.now.unix_ms());
+    let (mut next, mut found, mut has_values) = (0, Vec::new(), true);
+    if let Some(hash) = cx.keys.read_as::<Hash>(key)? {
+        let options = ScanOptions::parse(args)?;
+        has_values = options.has_values;
+        next = hash.scan(cursor, options.count, now_ms, |(name, value)| {
+            let mut scratch = itoa::Buffer::new();
+            let text = name.text(&mut scratch);
+            if options.pattern.is_none_or(|pattern| glob_match(pattern, text, Case::Sensitive)) {
+                found.push((name, value));
+            }
+        });
+    }
+    cx.reply.array(2);
+    cx.reply.bulk(itoa::Buffer::new().format(next).as_bytes());
+    cx.reply.array(found.len() * if has_values { 2 } else { 1 });
+    for (name, value) in found {
+        reply_element(&mut cx.reply, name);
+        if has_values {
+            reply_element(&mut cx.reply, value);
+        }
+    }
+    Ok(())
+}
+
+/// Fields that are told more than once are at most so many. The reference writes replies of any size.
+const REPEATED_MAX: u64 = 1 << 24;
+/// Nor is such a reply longer than this.
+const REPEATED_LEN_MAX: usize = 512 << 20;
+
+/// `HRANDFIELD key [count [WITHVALUES]]`
+pub(crate) fn hrandfield(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
+    let (key, now_ms) = (cx.key(args, 1), cx.now.unix_ms());
+    if args.len() == 2 {
+        let hash = cx.keys.read_as::<Hash>(key)?;
+        match hash.and_then(|hash| hash.random(&mut cx.shared.rng, now_ms)) {
+            Some((name, _)) => reply_element(&mut cx.reply, name),
+            None => cx.reply.null(),
+        }
+        return Ok(());
+    }
+    let count = args.int(2)?;
+    if count == i64::MIN {
+        return Err(CmdError::Text(
+            "ERR value is out of range, value must between -9223372036854775807 and 9223372036854775807",
+        ));
+    }
+    let with_values = args.len() == 4 && args.is(3, "WITHVALUES");
+    if args.len() > 3 && !with_values {
+        return Err(CmdError::SYNTAX);
+    }
+    if with_values && count.unsigned_abs() > i64::MAX.unsigned_abs() / 2 {
+        return Err(CmdError::OUT_OF_RANGE);
+    }
+    let Some(hash) = cx.keys.read_as::<Hash>(key)? else {
+        cx.reply.array(0);
+        return Ok(());
+    };
+    let rng = &mut cx.shared.rng;
+    if count < 0 {
+        let (texts, picked) =
+            repeated(hash, rng, now_ms, count.unsigned_abs(), (with_values, cx.reply.proto()))?;
+        reply_head(&mut cx.reply, picked, with_values);
+        cx.reply.raw(&texts);
+        return Ok(());
+    }
+    let pairs = distinct(hash, rng, now_ms, usize::try_from(count).unwrap_or(usize::MAX));
+    reply_head(&mut cx.reply, pairs.len(), with_values);
+    for pair in pairs {
+        reply_pair(&mut cx.reply, pair, with_values);
+    }
+    Ok(())
+}
+
+/// In RESP3 each pair is an array of its own.
+fn reply_head(reply: &mut Reply<'_>, pairs: usize, with_values: bool) {
+    let is_flat = with_values && reply.proto() == Proto::Resp2;
+    reply.array(if is_flat { pairs * 2 } else { pairs });
+}
+
+fn reply_pair(reply: &mut Reply<'_>, (name, value): Pair<'_>, with_values: bool) {
+    if with_values && reply.proto() == Proto::Resp3 {
+        reply.array(2);
+    }
+    reply_element(reply, name);
+    if with_values {
+        reply_element(reply, value);
+    }
+}
+
+/// The replies of random fields, each independent of the others, and how many they are.
+fn repeated(
+    hash: &Hash,
+    rng: &mut Rng,
+    now_ms: i64,
+    count: u64,
+    (with_values, proto): (bool, Proto),
+) -> Result<(Vec<u8>, usize), CmdError> {
+    if count > REPEATED_MAX {
+        return Err(CmdError::OUT_OF_RANGE);
+    }
+    let (mut texts, mut picked) = (Vec::new(), 0);
+    for _ in 0..count {
+        let Some(pair) = hash.random(rng, now_ms) else { break };
+        reply_pair(&mut Reply::new(&mut texts, proto), pair, with_values);
+        picked += 1;
+        if texts.len() > REPEATED_LEN_MAX {
+            return Err(CmdError::OUT_OF_RANGE);
+        }
+    }
+    Ok((texts, picked))
+}
+
+/// So many different fields, or all.
+fn distinct<'h>(hash: &'h Hash, rng: &mut Rng, now_ms: i64, count: usize) -> Vec<Pair<'h>> {
+    let mut pairs = Vec::new();
+    if count == 0 {
+        return pairs;
+    }
+    if count < hash.len() / 3 && hash.encoding() == "hashtable" {
+        // Few of many: they are drawn until enough different ones are there.
+        let mut names = BTreeSet::new();
+        for _ in 0..count.saturating_mul(10) {
+            let Some(pair) = hash.random(rng, now_ms) else { break };
+            let mut scratch = itoa::Buffer::new();
+            if names.insert(pair.0.text(&mut scratch).to_vec()) {
+                pairs.push(pair);
+            }
+            if pairs.len() == count {
+                break;
+            }
+        }
+        return pairs;
+    }
+    let mut picks = random::distinct(rng, hash.live_len(now_ms), count).into_iter().peekable();
+    let mut index = 0;
+    hash.for_each(now_ms, |pair| {
+        if picks.next_if_eq(&index).is_some() {
+            pairs.push(pair);
+        }
+        index += 1;
+    });
+    pairs
+}

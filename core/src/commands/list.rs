@@ -1,0 +1,472 @@
+//! List commands.
+
+use alloc::vec::Vec;
+use core::ops::Range;
+
+use crate::config::NotifyClasses as Class;
+use crate::engine::{Args, CmdError, CmdResult, Ctx};
+use crate::keyspace::Key;
+use crate::num;
+use crate::resp::Reply;
+use crate::types::list::{Direction, Element, End, Growth, List, ListLimits, Side};
+
+/// How far the parts of lists may grow, by the configuration.
+pub(super) fn limits(cx: &Ctx<'_>) -> ListLimits {
+    let max_listpack_size = cx.shared.config.settings().compact.list_listpack_size;
+    ListLimits { max_listpack_size, plain_len_min: cx.shared.list_plain_len_min }
+}
+
+/// Writes an element as a bulk string.
+pub(super) fn reply_element(reply: &mut Reply<'_>, element: Element<'_>) {
+    match element {
+        Element::Int(value) => reply.bulk_int(value),
+        Element::Bytes(bytes) => reply.bulk(bytes),
+    }
+}
+
+/// The words of events.
+fn push_event(end: End) -> &'static str {
+    match end {
+        End::Head => "lpush",
+        End::Tail => "rpush",
+    }
+}
+
+fn pop_event(end: End) -> &'static str {
+    match end {
+        End::Head => "lpop",
+        End::Tail => "rpop",
+    }
+}
+
+/// `LEFT` or `RIGHT`.
+pub(super) fn parse_end(bytes: &[u8]) -> Result<End, CmdError> {
+    if bytes.eq_ignore_ascii_case(b"LEFT") {
+        Ok(End::Head)
+    } else if bytes.eq_ignore_ascii_case(b"RIGHT") {
+        Ok(End::Tail)
+    } else {
+        Err(CmdError::SYNTAX)
+    }
+}
+
+/// Adds elements at an end, making the list if it is not there and `creates` says so. Answers the new length.
+fn push(cx: &mut Ctx<'_>, args: &Args<'_>, end: End, creates: bool) -> CmdResult {
+    let (key, limits) = (cx.key(args, 1), limits(cx));
+    let list = if creates {
+        cx.keys.write_or_insert(key, List::new)?
+    } else {
+        match cx.keys.write_as::<List>(key)? {
+            Some(list) => list,
+            None => {
+                cx.reply.integer(0);
+                return Ok(());
+            }
+        }
+    };
+    list.grow(Growth::of(args.iter_from(2)), limits);
+    args.iter_from(2).for_each(|element| list.push(end, element));
+    let len = list.len();
+    cx.reply.count(len);
+    cx.changed(Class::LIST, push_event(end), key.bytes);
+    cx.count_more(args.len() - 3);
+    Ok(())
+}
+
+/// `LPUSH key element [element ...]`
+pub(crate) fn lpush(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
+    push(cx, args, End::Head, true)
+}
+
+/// `RPUSH key element [element ...]`
+pub(crate) fn rpush(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
+    push(cx, args, End::Tail, true)
+}
+
+/// `LPUSHX key element [element ...]`
+pub(crate) fn lpushx(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
+    push(cx, args, End::Head, false)
+}
+
+/// `RPUSHX key element [element ...]`
+pub(crate) fn rpushx(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
+    push(cx, args, End::Tail, false)
+}
+
+/// Notes that elements were taken from an end: the form may change, and an empty list goes.
+pub(super) fn taken(cx: &mut Ctx<'_>, key: Key<'_>, event: &'static str) {
+    let limits = limits(cx);
+    if let Ok(Some(list)) = cx.keys.write_as::<List>(key) {
+        list.shrink(limits);
+    }
+    let is_gone = cx.keys.delete_if_empty(key);
+    cx.changed(Class::LIST, event, key.bytes);
+    if is_gone {
+        cx.notify(Class::GENERIC, "del", key.bytes);
+    }
+}
+
+/// A count of elements to be popped.
+fn parse_count(bytes: &[u8]) -> Result<usize, CmdError> {
+    let count = num::parse_i64(bytes).filter(|&count| count >= 0).ok_or(CmdError::NOT_POSITIVE)?;
+    Ok(usize::try_from(count).unwrap_or(usize::MAX))
+}
+
+fn pop(cx: &mut Ctx<'_>, args: &Args<'_>, end: End) -> CmdResult {
+    if args.len() > 3 {
+        return Err(cx.wrong_arity());
+    }
+    let count = args.get(2).map(parse_count).transpose()?;
+    let key = cx.key(args, 1);
+    let Some(list) = cx.keys.write_as::<List>(key)? else {
+        match count {
+            Some(_) => cx.reply.null_array(),
+            None => cx.reply.null(),
+        }
+        return Ok(());
+    };
+    let Some(count) = count else {
+        list.pop(end, |element| reply_element(&mut cx.reply, element));
+        taken(cx, key, pop_event(end));
+        return Ok(());
+    };
+    if count == 0 {
+        cx.reply.array(0);
+        return Ok(());
+    }
+    let taken_len = pop_many(&mut cx.reply, list, end, count);
+    taken(cx, key, pop_event(end));
+    cx.count_more(taken_len - 1);
+    Ok(())
+}
+
+/// Pops up to `count` elements into an array. Returns how many.
+fn pop_many(reply: &mut Reply<'_>, list: &mut List, end: End, count: usize) -> usize {
+    let count = count.min(list.len());
+    reply.array(count);
+    let (start, direction) = match end {
+        End::Head => (0, Direction::Forward),
+        End::Tail => (list.len() - 1, Direction::Backward),
+    };
+    list.range(start, direction).take(count).for_each(|element| reply_element(reply, element));
+    list.delete_end(end, count);
+    count
+}
+
+/// `LPOP key [count]`
+pub(crate) fn lpop(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
+    pop(cx, args, End::Head)
+}
+
+/// `RPOP key [count]`
+pub(crate) fn rpop(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
+    pop(cx, args, End::Tail)
+}
+
+/// LLEN key
+pub(crate) fn llen(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
+    let key = cx.key(args, 1);
+    let len = cx.keys.read_as::<List>(key)?.map_or(0, List::len);
+    cx.reply.count(len);
+    Ok(())
+}
+
+/// LINDEX key index
+pub(crate) fn lindex(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
+    let key = cx.key(args, 1);
+    let Some(list) = cx.keys.read_as::<List>(key)? else {
+        cx.reply.null();
+        return Ok(());
+    };
+    match list.get(args.int(2)?) {
+        Some(element) => reply_element(&mut cx.reply, element),
+        None => cx.reply.null(),
+    }
+    Ok(())
+}
+
+/// LSET key index element
+pub(crate) fn lset(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
+    let (key, limits) = (cx.key(args, 1), limits(cx));
+    let list = cx.keys.write_as::<List>(key)?.ok_or(CmdError::NO_SUCH_KEY)?;
+    let index = args.int(2)?;
+    list.grow(Growth::of([args.at(3)]), limits);
+    let found = list.set(index, args.at(3));
+    list.shrink(limits);
+    if !found {
+        return Err(CmdError::Text("ERR index out of range"));
+    }
+    cx.reply.ok();
+    cx.changed(Class::LIST, "lset", key.bytes);
+    Ok(())
+}
+
+/// `LINSERT key BEFORE | AFTER pivot element`
+pub(crate) fn linsert(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
+    let side = if args.is(2, "BEFORE") {
+        Side::Before
+    } else if args.is(2, "AFTER") {
+        Side::After
+    } else {
+        return Err(CmdError::SYNTAX);
+    };
+    let (key, limits) = (cx.key(args, 1), limits(cx));
+    let Some(list) = cx.keys.write_as::<List>(key)? else {
+        cx.reply.integer(0);
+        return Ok(());
+    };
+    list.grow(Growth::of([args.at(4)]), limits);
+    if list.insert(args.at(3), side, args.at(4)) {
+        let len = list.len();
+        cx.reply.count(len);
+        cx.changed(Class::LIST, "linsert", key.bytes);
+    } else {
+        list.shrink(limits);
+        cx.reply.integer(-1);
+    }
+    Ok(())
+}
+
+/// The part of `len` elements that two indexes enclose, negative ones counted from the end.
+pub(super) fn enclosed(start: i64, end: i64, len: usize) -> Range<usize> {
+    let len = i64::try_from(len).unwrap_or(i64::MAX);
+    let from_start = |index: i64| if index < 0 { index.saturating_add(len) } else { index };
+    let (start, end) = (from_start(start).max(0), from_start(end).min(len - 1));
+    if start > end {
+        return 0..0;
+    }
+    let index = |index: i64| usize::try_from(index).unwrap_or(0);
+    index(start)..index(end) + 1
+}
+
+/// LRANGE key start stop
+pub(crate) fn lrange(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
+    let (start, end) = (args.int(2)?, args.int(3)?);
+    let key = cx.key(args, 1);
+    let Some(list) = cx.keys.read_as::<List>(key)? else {
+        cx.reply.array(0);
+        return Ok(());
+    };
+    let range = enclosed(start, end, list.len());
+    cx.reply.array(range.len());
+    let elements = list.range(range.start, Direction::Forward).take(range.len());
+    elements.for_each(|element| reply_element(&mut cx.reply, element));
+    Ok(())
+}
+
+/// LTRIM key start stop
+pub(crate) fn ltrim(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
+    let (start, end) = (args.int(2)?, args.int(3)?);
+    let key = cx.key(args, 1);
+    if let Some(list) = cx.keys.write_as::<List>(key)? {
+        let gone = list.trim(enclosed(start, end, list.len()));
+        taken(cx, key, "ltrim");
+        cx.count_more(gone.saturating_sub(1));
+    }
+    cx.reply.ok();
+    Ok(())
+}
+
+/// LREM key count element
+pub(crate) fn lrem(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
+    let count = args.int(2)?;
+    let key = cx.key(args, 1);
+    let gone = cx.keys.write_as::<List>(key)?.map_or(0, |list| list.remove(args.at(3), count));
+    if gone > 0 {
+        taken(cx, key, "lrem");
+        cx.count_more(gone - 1);
+    }
+    cx.reply.count(gone);
+    Ok(())
+}
+
+/// What LPOS looks for.
+struct Search {
+    /// The how-manieth match is the first wanted, and in which direction.
+    rank: i64,
+    /// How many are wanted; `None`: one, answered without an array.
+    count: Option<usize>,
+    /// How many elements are looked at.
+    maxlen: usize,
+}
+
+impl Search {
+    fn parse(cx: &mut Ctx<'_>, args: &Args<'_>) -> Result<Self, CmdError> {
+        let mut search = Self { rank: 1, count: None, maxlen: usize::MAX };
+        let mut index = 3;
+        while index < args.len() {
+            let has_value = index + 1 < args.len();
+            if args.is(index, "RANK") && has_value {
+                search.rank = rank(cx, args.at(index + 1))?;
+            } else if args.is(index, "COUNT") && has_value {
+                search.count = Some(not_negative(args.at(index + 1), "ERR COUNT can't be negative")?);
+            } else if args.is(index, "MAXLEN") && has_value {
+                let len = not_negative(args.at(index + 1), "ERR MAXLEN can't be negative")?;
+                search.maxlen = if len == 0 { usize::MAX } else { len };
+            } else {
+                return Err(CmdError::SYNTAX);
+            }
+            index += 2;
+        }
+        Ok(search)
+    }
+
+    /// The indexes of the matches.
+    fn run(&self, list: &List, element: &[u8]) -> Vec<usize> {
+        let len = list.len();
+        let wanted = match self.count {
+            None => 1,
+            Some(0) => usize::MAX,
+            Some(count) => count,
+        };
+        let skipped = usize::try_from(self.rank.unsigned_abs() - 1).unwrap_or(usize::MAX);
+        let backward = self.rank < 0;
+        let (start, direction) =
+            if backward { (len.saturating_sub(1), Direction::Backward) } else { (0, Direction::Forward) };
+        let elements = list.range(start, direction).take(self.maxlen).enumerate();
+        let matches = elements.filter(|(_, own)| own.is(element)).skip(skipped).take(wanted);
+        matches.map(|(at, _)| if backward { len - 1 - at } else { at }).collect()
+    }
+}
+
+fn rank(cx: &mut Ctx<'_>, bytes: &[u8]) -> Result<i64, CmdError> {
+    const ZERO: CmdError = CmdError::Text(
+        "ERR RANK can't be zero: use 1 to start from the first match, 2 from the second ... or use negative to start \
+         from the end of the list",
+    );
+    let value = num::parse_i64(bytes).ok_or(CmdError::NOT_INTEGER)?;
+    if value == i64::MIN {
+        return Err(cx.fail(format_args!(
+            "ERR value is out of range, value must between -9223372036854775807 and 9223372036854775807"
+        )));
+    }
+    if value == 0 { Err(ZERO) } else { Ok(value) }
+}
+
+fn not_negative(bytes: &[u8], text: &'static str) -> Result<usize, CmdError> {
+    let value = num::parse_i64(bytes).filter(|&value| value >= 0).ok_or(CmdError::Text(text))?;
+    Ok(usize::try_from(value).unwrap_or(usize::MAX))
+}
+
+/// `LPOS key element [RANK rank] [COUNT matches] [MAXLEN len]`
+pub(crate) fn lpos(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
+    let search = Search::parse(cx, args)?;
+    let key = cx.key(args, 1);
+    let found = match cx.keys.read_as::<List>(key)? {
+        Some(list) => search.run(list, args.at(2)),
+        None => Vec::new(),
+    };
+    match (search.count, found.first()) {
+        (Some(_), _) => {
+            cx.reply.array(found.len());
+            found.iter().for_each(|&index| cx.reply.count(index));
+        }
+        (None, Some(&index)) => cx.reply.count(index),
+        (None, None) => cx.reply.null(),
+    }
+    Ok(())
+}
+
+/// Takes an element from an end of one list and adds it at an end of another; nothing when the first is not there.
+/// Returns whether there was one; it is answered as a bulk string.
+pub(super) fn move_element(
+    cx: &mut Ctx<'_>,
+    source: Key<'_>,
+    target: Key<'_>,
+    ends: (End, End),
+) -> Result<bool, CmdError> {
+    let limits = limits(cx);
+    if cx.keys.write_as::<List>(source)?.is_none() {
+        return Ok(false);
+    }
+    cx.keys.write_as::<List>(target)?;
+    let mut scratch = itoa::Buffer::new();
+    let popped = cx
+        .keys
+        .write_as::<List>(source)?
+        .and_then(|list| list.pop(ends.0, |element| element.text(&mut scratch).to_vec()));
+    let Some(element) = popped else { return Ok(false) };
+    let list = cx.keys.write_or_insert(target, List::new)?;
+    list.grow(Growth::of([&element[..]]), limits);
+    list.push(ends.1, &element[..]);
+    cx.reply.bulk(&element);
+    cx.changed_too(Class::LIST, push_event(ends.1), target.bytes);
+    taken(cx, source, pop_event(ends.0));
+    Ok(true)
+}
+
+/// `LMOVE source destination LEFT | RIGHT LEFT | RIGHT`
+pub(crate) fn lmove(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
+    let ends = (parse_end(args.at(3))?, parse_end(args.at(4))?);
+    move_or_null(cx, args, ends)
+}
+
+/// RPOPLPUSH source destination
+pub(crate) fn rpoplpush(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
+    move_or_null(cx, args, (End::Tail, End::Head))
+}
+
+fn move_or_null(cx: &mut Ctx<'_>, args: &Args<'_>, ends: (End, End)) -> CmdResult {
+    let (source, target) = (cx.key(args, 1), cx.key(args, 2));
+    if !move_element(cx, source, target, ends)? {
+        cx.reply.null();
+    }
+    Ok(())
+}
+
+/// What LMPOP and BLMPOP are asked for: `numkeys key [key ...] LEFT | RIGHT [COUNT count]`.
+pub(super) struct MultiPop {
+    /// Where the keys are among the arguments.
+    pub(super) keys: Range<usize>,
+    end: End,
+    count: usize,
+}
+
+impl MultiPop {
+    /// Reads it, the number of keys being argument `at`.
+    pub(super) fn parse(args: &Args<'_>, at: usize) -> Result<Self, CmdError> {
+        const NUMKEYS: CmdError = CmdError::Text("ERR numkeys should be greater than 0");
+        const COUNT: CmdError = CmdError::Text("ERR count should be greater than 0");
+        let positive = |bytes: &[u8], error: CmdError| -> Result<usize, CmdError> {
+            let value = num::parse_i64(bytes).filter(|&value| value > 0).ok_or(error)?;
+            Ok(usize::try_from(value).unwrap_or(usize::MAX))
+        };
+        let keys = positive(args.at(at), NUMKEYS)?;
+        let first = at + 1;
+        let end_at = first.checked_add(keys).filter(|&end| end < args.len()).ok_or(CmdError::SYNTAX)?;
+        let (end, mut count) = (parse_end(args.at(end_at))?, None);
+        let mut index = end_at + 1;
+        while index < args.len() {
+            if count.is_some() || !args.is(index, "COUNT") || index + 1 >= args.len() {
+                return Err(CmdError::SYNTAX);
+            }
+            count = Some(positive(args.at(index + 1), COUNT)?);
+            index += 2;
+        }
+        Ok(Self { keys: first..end_at, end, count: count.unwrap_or(1) })
+    }
+
+    /// Pops from the first list that is there. Returns whether there was one.
+    pub(super) fn run(&self, cx: &mut Ctx<'_>, args: &Args<'_>) -> Result<bool, CmdError> {
+        for index in self.keys.clone() {
+            let key = cx.key(args, index);
+            let Some(list) = cx.keys.write_as::<List>(key)? else { continue };
+            cx.reply.array(2);
+            cx.reply.bulk(key.bytes);
+            let count = pop_many(&mut cx.reply, list, self.end, self.count);
+            taken(cx, key, pop_event(self.end));
+            cx.count_more(count - 1);
+            return Ok(true);
+        }
+        Ok(false)
+    }
+}
+
+/// `LMPOP numkeys key [key ...] LEFT | RIGHT [COUNT count]`
+pub(crate) fn lmpop(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
+    let request = MultiPop::parse(args, 1)?;
+    if !request.run(cx, args)? {
+        cx.reply.null_array();
+    }
+    Ok(())
+}

@@ -1,0 +1,85 @@
+//! ZRANDMEMBER.
+
+use super::{Form, reply_member};
+use crate::engine::{Args, CmdError, CmdResult, Ctx};
+use crate::types::random;
+use crate::types::zset::Zset;
+
+/// With repetition no more members are answered than this, and about so many bytes of them: a reply is not sized by a number
+/// alone. The reference writes until the client is gone.
+const REPEATED_MAX: u64 = 1 << 24;
+const REPEATED_BYTES_MAX: u64 = 1 << 32;
+
+/// `ZRANDMEMBER key [count [WITHSCORES]]`
+pub(crate) fn zrandmember(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
+    if args.len() > 2 {
+        return several(cx, args);
+    }
+    let key = cx.key(args, 1);
+    match cx.keys.read_as::<Zset>(key)? {
+        Some(zset) => {
+            let rank = random::repeated(&mut cx.shared.rng, zset.len(), 1).next().unwrap_or(0);
+            zset.iter(rank..rank + 1).for_each(|(member, _)| reply_member(&mut cx.reply, member));
+        }
+        None => cx.reply.null(),
+    }
+    Ok(())
+}
+
+fn several(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
+    let count = args.int(2)?;
+    if count == i64::MIN {
+        let (min, max) = (-i64::MAX, i64::MAX);
+        return Err(cx.fail(format_args!("ERR value is out of range, value must between {min} and {max}")));
+    }
+    let with_scores = args.len() == 4 && args.is(3, "WITHSCORES");
+    if args.len() > 3 && !with_scores {
+        return Err(CmdError::SYNTAX);
+    }
+    let most = i64::MAX / 2;
+    if with_scores && !(-most..=most).contains(&count) {
+        return Err(CmdError::OUT_OF_RANGE);
+    }
+    let (key, form) = (cx.key(args, 1), Form::of(with_scores));
+    let Some(zset) = cx.keys.read_as::<Zset>(key)? else {
+        cx.reply.array(0);
+        return Ok(());
+    };
+    let rng = &mut cx.shared.rng;
+    if count < 0 {
+        let picks = count.unsigned_abs();
+        let bytes = picks.saturating_mul((zset.memory() / zset.len()) as u64);
+        if picks > REPEATED_MAX || bytes > REPEATED_BYTES_MAX {
+            return Err(CmdError::OUT_OF_RANGE);
+        }
+        form.head(&mut cx.reply, usize::try_from(picks).unwrap_or(0));
+        for rank in random::repeated(rng, zset.len(), picks) {
+            zset.iter(rank..rank + 1).for_each(|pair| form.pair(&mut cx.reply, pair));
+        }
+        return Ok(());
+    }
+    let count = usize::try_from(count).unwrap_or(usize::MAX).min(zset.len());
+    form.head(&mut cx.reply, count);
+    if count == zset.len() {
+        zset.iter(0..count).rev().for_each(|pair| form.pair(&mut cx.reply, pair));
+        return Ok(());
+    }
+    let chosen = random::distinct(rng, zset.len(), count);
+    match zset {
+        // One walk picks them all.
+        Zset::Small(_) => {
+            let mut chosen = chosen.into_iter().peekable();
+            for (rank, pair) in zset.iter(0..zset.len()).enumerate() {
+                if chosen.next_if_eq(&rank).is_some() {
+                    form.pair(&mut cx.reply, pair);
+                }
+            }
+        }
+        Zset::Large(_) => {
+            for rank in chosen {
+                zset.iter(rank..rank + 1).for_each(|pair| form.pair(&mut cx.reply, pair));
+            }
+        }
+    }
+    Ok(())
+}

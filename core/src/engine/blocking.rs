@@ -1,0 +1,204 @@
+//! Clients that wait for a key: who waits for what, until when, and whose turn it is.
+//!
+//! ```text
+//!             nothing to give                      key changed, and there is something to give
+//!  command ─────────────────► waits ── ready ──► command runs again ──► reply, goes on with its pipeline
+//!                               │                        │ nothing to give: keeps its place
+//!                               ├── time over ──► null ──┤
+//!                               └── CLIENT UNBLOCK ──────┘
+//! ```
+//! A waiting client keeps its request. When one of its keys changes, the request simply runs again, in the order in which
+//! clients began to wait for that key; so what "something to give" means stays with the command.
+//!
+//! Invariant: a client stands under each of its keys once, and in the list of deadlines if it has one.
+
+use alloc::boxed::Box;
+use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
+use alloc::vec::Vec;
+
+use super::context::OwnedArgs;
+use super::session::{ClientSlot, Session};
+use super::watch::DbKey;
+use crate::keyspace::Kind;
+use crate::resp::Reply;
+
+/// What a client is told that may not wait, because its command is part of a transaction. One that has waited in vain gets
+/// a null array.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Denied {
+    /// A null array.
+    NullArray,
+    /// A null.
+    Null,
+}
+
+impl Denied {
+    pub(super) fn write(self, reply: &mut Reply<'_>) {
+        match self {
+            Self::NullArray => reply.null_array(),
+            Self::Null => reply.null(),
+        }
+    }
+}
+
+/// A command that waits.
+#[derive(Debug)]
+pub struct Blocked {
+    /// The request, to be run again.
+    pub(super) request: OwnedArgs,
+    /// The database it waits in.
+    pub(super) db: u32,
+    /// The keys it waits for.
+    pub(super) keys: Vec<Vec<u8>>,
+    /// What they must hold.
+    pub(super) kind: Kind,
+    /// When it stops to wait, ms since 1970.
+    pub(super) deadline_ms: Option<i64>,
+    /// A key that goes or becomes another type is told too (XREADGROUP).
+    pub(super) wants_deletes: bool,
+}
+
+/// What a command asks for that finds nothing to give.
+#[derive(Debug)]
+pub struct Wait {
+    /// The keys it waits for.
+    pub keys: Vec<Vec<u8>>,
+    /// What they must hold.
+    pub kind: Kind,
+    /// When it stops to wait, ms since 1970; `None`: never.
+    pub deadline_ms: Option<i64>,
+    /// What it is told where it may not wait.
+    pub denied: Denied,
+    /// A key that goes or becomes another type ends the wait too.
+    pub wants_deletes: bool,
+}
+
+/// All who wait.
+#[derive(Debug, Default)]
+pub struct Blocking {
+    by_key: BTreeMap<DbKey, VecDeque<ClientSlot>>,
+    deadlines: BTreeSet<(i64, ClientSlot)>,
+    /// Keys whose end somebody wants to know of, and how many do.
+    on_deletes: BTreeMap<DbKey, usize>,
+    /// Keys that changed and that somebody waits for, in that order.
+    ready: VecDeque<DbKey>,
+    /// The same keys, to be found: FLUSHALL may make as many ready as there are.
+    is_ready: BTreeSet<DbKey>,
+    len: usize,
+}
+
+impl Blocking {
+    /// Nobody waits.
+    #[inline]
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// How many wait.
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// How many keys are waited for.
+    pub fn keys_len(&self) -> usize {
+        self.by_key.len()
+    }
+
+    /// How many keys are waited for by somebody who wants to know of their end.
+    pub fn keys_on_deletes(&self) -> usize {
+        self.on_deletes.len()
+    }
+
+    /// How many wait for a limited time.
+    pub fn timed(&self) -> usize {
+        self.deadlines.len()
+    }
+
+    /// When the first who waits stops to.
+    pub fn first_deadline_ms(&self) -> Option<i64> {
+        self.deadlines.first().map(|&(at, _)| at)
+    }
+
+    /// Takes a client in.
+    pub(super) fn add(&mut self, session: &mut Session, blocked: Box<Blocked>) {
+        for key in &blocked.keys {
+            let waiting = self.by_key.entry((blocked.db, key.clone())).or_default();
+            if !waiting.contains(&session.slot) {
+                waiting.push_back(session.slot);
+            }
+            if blocked.wants_deletes {
+                *self.on_deletes.entry((blocked.db, key.clone())).or_default() += 1;
+            }
+        }
+        if let Some(at) = blocked.deadline_ms {
+            self.deadlines.insert((at, session.slot));
+        }
+        self.len += 1;
+        session.blocked = Some(blocked);
+    }
+
+    /// Lets a client go.
+    pub(super) fn remove(&mut self, session: &mut Session) -> Option<Box<Blocked>> {
+        let blocked = session.blocked.take()?;
+        for key in &blocked.keys {
+            let place = (blocked.db, key.clone());
+            if let Some(waiting) = self.by_key.get_mut(&place) {
+                waiting.retain(|&slot| slot != session.slot);
+                if waiting.is_empty() {
+                    self.by_key.remove(&place);
+                }
+            }
+            if let Some(count) = self.on_deletes.get_mut(&place) {
+                *count -= usize::from(blocked.wants_deletes);
+                if *count == 0 {
+                    self.on_deletes.remove(&place);
+                }
+            }
+        }
+        if let Some(at) = blocked.deadline_ms {
+            self.deadlines.remove(&(at, session.slot));
+        }
+        self.len -= 1;
+        Some(blocked)
+    }
+
+    /// A key has changed.
+    pub(super) fn touch(&mut self, place: &DbKey) {
+        if self.by_key.contains_key(place) && self.is_ready.insert(place.clone()) {
+            self.ready.push_back(place.clone());
+        }
+    }
+
+    /// A key has changed and its clients were not yet served.
+    pub(super) fn has_ready(&self) -> bool {
+        !self.ready.is_empty()
+    }
+
+    /// The key that changed first, no longer among those.
+    pub(super) fn pop_ready(&mut self) -> Option<DbKey> {
+        let place = self.ready.pop_front()?;
+        self.is_ready.remove(&place);
+        Some(place)
+    }
+
+    /// All keys of a database may have changed.
+    pub(super) fn touch_all(&mut self, db: u32) {
+        let keys: Vec<DbKey> = self
+            .by_key
+            .range((db, Vec::new())..)
+            .take_while(|(place, _)| place.0 == db)
+            .map(|(place, _)| place.clone())
+            .collect();
+        keys.iter().for_each(|place| self.touch(place));
+    }
+
+    /// Who waits for a key, the first first.
+    pub(super) fn waiting(&self, place: &DbKey) -> Vec<ClientSlot> {
+        self.by_key.get(place).map_or_else(Vec::new, |waiting| waiting.iter().copied().collect())
+    }
+
+    /// A client whose time is over.
+    pub(super) fn overdue(&self, now_ms: i64) -> Option<ClientSlot> {
+        self.deadlines.first().filter(|&&(at, _)| at <= now_ms).map(|&(_, slot)| slot)
+    }
+}

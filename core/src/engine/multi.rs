@@ -1,0 +1,210 @@
+//! Transactions: MULTI, the queue, EXEC; and clients that wait, who are served as soon as a command is over.
+
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+
+use super::blocking::Blocked;
+use super::context::{Args, Moment, OwnedArgs};
+use super::host::{Host, HostRequest};
+use super::session::{ClientSlot, Session, SessionFlags};
+use super::shared::{Delivery, Shared};
+use super::watch::DbKey;
+use super::{Engine, Flow, clock};
+use crate::commands::table::{Command, CommandFlags};
+use crate::resp::Reply;
+
+/// A transaction that is being queued.
+#[derive(Debug, Default)]
+pub struct Multi {
+    /// Its commands.
+    pub queue: Vec<(&'static Command, OwnedArgs)>,
+    /// A command could not be queued: EXEC will refuse.
+    pub failed: bool,
+}
+
+impl Multi {
+    /// A command of it writes.
+    pub fn writes(&self) -> bool {
+        self.queue.iter().any(|(command, _)| command.flags.contains(CommandFlags::WRITE))
+    }
+
+    /// Memory it holds, bytes.
+    pub fn memory(&self) -> usize {
+        let held: usize = self.queue.iter().map(|(_, args)| args.memory()).sum();
+        held + self.queue.capacity() * size_of::<(&'static Command, OwnedArgs)>()
+    }
+}
+
+/// Commands that run at once within a transaction.
+pub(super) fn runs_at_once(command: &Command) -> bool {
+    matches!(command.name, "exec" | "discard" | "multi" | "watch" | "quit" | "reset")
+}
+
+/// How a wait ends that brought nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EndOfWait {
+    /// Its time is over.
+    Timeout,
+    /// CLIENT UNBLOCK with ERROR.
+    Unblocked,
+}
+
+impl Shared {
+    /// Ends a client's wait. `false` when it does not wait.
+    pub fn end_wait(&mut self, slot: ClientSlot, how: EndOfWait) -> bool {
+        let Some(mut session) = self.clients.take(slot) else { return false };
+        let blocked = self.blocking.remove(&mut session);
+        if blocked.is_some() {
+            let mut bytes = Vec::new();
+            let mut reply = Reply::new(&mut bytes, session.proto);
+            match how {
+                EndOfWait::Timeout => reply.null_array(),
+                EndOfWait::Unblocked => reply.error(b"UNBLOCKED client unblocked via CLIENT UNBLOCK"),
+            }
+            let failed = how == EndOfWait::Unblocked;
+            if let Some(command) = session.last_command {
+                let counters = self.stats.of(command);
+                counters.calls += 1;
+                counters.failed += u64::from(failed);
+            }
+            if failed {
+                self.stats.count_error(&bytes[1..]);
+            }
+            self.resume(&mut session, bytes);
+        }
+        self.clients.put(session);
+        blocked.is_some()
+    }
+
+    /// Gives a client that has waited its reply, and has its pipeline go on.
+    fn resume(&mut self, session: &mut Session, mut bytes: Vec<u8>) {
+        super::finish_reply(session, &mut bytes, 0);
+        self.deliveries.push(Delivery { to: session.slot, bytes });
+        self.requests.push(HostRequest::Unblocked(session.slot));
+    }
+
+    /// Forgets a client that is gone.
+    pub fn forget(&mut self, slot: ClientSlot) {
+        let Some(mut session) = self.clients.remove(slot) else { return };
+        self.watches.unwatch(&mut session);
+        self.pubsub.unsubscribe_all(&mut session);
+        self.blocking.remove(&mut session);
+        self.monitors.retain(|&monitor| monitor != slot);
+    }
+}
+
+impl Engine {
+    /// Queues a command in the session's transaction.
+    pub(super) fn queue(
+        session: &mut Session,
+        command: &'static Command,
+        args: &Args<'_>,
+        out: &mut Vec<u8>,
+    ) {
+        let Some(multi) = &mut session.multi else { return };
+        // One that has failed runs nothing, so there is no need to keep more.
+        if !multi.failed && !session.flags.contains(SessionFlags::DIRTY_CAS) {
+            multi.queue.push((command, OwnedArgs::of(args)));
+        }
+        Reply::new(out, session.proto).status(b"QUEUED");
+    }
+
+    /// Runs the queue of a transaction.
+    pub(super) fn run_queue(
+        &mut self,
+        session: &mut Session,
+        out: &mut Vec<u8>,
+        now: &mut Moment,
+        host: &mut dyn Host,
+    ) {
+        let Some(multi) = session.multi.take() else { return };
+        let had = session.flags & SessionFlags::DENY_BLOCKING;
+        session.flags.insert(SessionFlags::DENY_BLOCKING);
+        for (command, args) in &multi.queue {
+            self.run(command, session, &args.args(), out, now, host);
+        }
+        session.flags.set(SessionFlags::DENY_BLOCKING, !had.is_empty());
+    }
+
+    /// Has a client wait, if its command asked for that.
+    pub(super) fn begin_wait(&mut self, session: &mut Session, args: &Args<'_>) -> Option<Flow> {
+        let wait = self.shared.wait.take()?;
+        let replaced = core::mem::take(&mut self.shared.replaced);
+        let blocked = Blocked {
+            request: OwnedArgs::replacing(args, &replaced),
+            db: session.db,
+            keys: wait.keys,
+            kind: wait.kind,
+            deadline_ms: wait.deadline_ms,
+            wants_deletes: wait.wants_deletes,
+        };
+        self.shared.blocking.add(session, Box::new(blocked));
+        Some(Flow::Blocked)
+    }
+
+    /// Serves those who wait for keys that have changed.
+    #[cold]
+    pub(super) fn serve_waiting(&mut self, now: &mut Moment, host: &mut dyn Host) {
+        while let Some(place) = self.shared.blocking.pop_ready() {
+            for slot in self.shared.blocking.waiting(&place) {
+                let Some(mut session) = self.shared.clients.take(slot) else { continue };
+                if self.may_be_served(&mut session, &place, *now) {
+                    self.serve(&mut session, now, host);
+                }
+                self.shared.clients.put(session);
+            }
+        }
+    }
+
+    /// The key holds what a client waits for, or the client wants to know that it does not.
+    fn may_be_served(&mut self, session: &mut Session, place: &DbKey, now: Moment) -> bool {
+        let Some(blocked) = &session.blocked else { return false };
+        if session.flags.contains(SessionFlags::CLOSE_ASAP) {
+            return false;
+        }
+        let (wanted, wants_deletes) = (blocked.kind, blocked.wants_deletes);
+        let now = clock::keyspace_now(now, session, &self.shared.config);
+        let mut keys = self.keyspace.keys(place.0 as usize, now);
+        let key = keys.key(&place.1);
+        wants_deletes || keys.peek(key).is_some_and(|entry| entry.kind() == wanted)
+    }
+
+    /// Runs a waiting client's command once more.
+    fn serve(&mut self, session: &mut Session, now: &mut Moment, host: &mut dyn Host) {
+        let Some(blocked) = &mut session.blocked else { return };
+        let request = core::mem::take(&mut blocked.request);
+        let args = request.args();
+        let mut out = Vec::new();
+        if let Some(command) = session.last_command {
+            self.run(command, session, &args, &mut out, now, host);
+        }
+        if self.shared.wait.take().is_some() {
+            // Nothing for it; it keeps its place.
+            if let Some(blocked) = &mut session.blocked {
+                blocked.request = request;
+            }
+            return;
+        }
+        self.shared.blocking.remove(session);
+        self.shared.resume(session, out);
+    }
+
+    /// Ends the waits whose time is over.
+    pub fn end_overdue_waits(&mut self, now_ms: i64) {
+        while let Some(slot) = self.shared.blocking.overdue(now_ms) {
+            if !self.shared.end_wait(slot, EndOfWait::Timeout) {
+                return;
+            }
+        }
+    }
+
+    /// Removes keys whose time has come, at most `budget` of them, and tells who is concerned.
+    pub fn expire_step(&mut self, now: &mut Moment, budget: usize, host: &mut dyn Host) -> usize {
+        self.keyspace.logs = self.shared.log_wanted();
+        let step = self.keyspace.expire_step(now.unix_ms(), budget);
+        let events = core::mem::take(&mut self.keyspace.log);
+        self.shared.follow(events);
+        self.serve_waiting(now, host);
+        step.expired
+    }
+}

@@ -1,0 +1,156 @@
+//! The sum of the types, as an entry of the keyspace holds it.
+
+use alloc::boxed::Box;
+
+use super::hash::Hash;
+use super::list::List;
+use super::set::Set;
+use super::stream::Stream;
+use super::zset::Zset;
+use crate::keyspace::Kind;
+
+/// A value that is not a string. It hangs off its entry.
+#[derive(Clone, Debug)]
+#[expect(missing_docs, reason = "each variant is the type of its name")]
+pub enum Object {
+    Hash(Hash),
+    List(List),
+    Set(Set),
+    Zset(Zset),
+    Stream(Box<Stream>),
+}
+
+/// A type of which [`Object`] has a variant.
+pub trait Typed: Sized {
+    /// The value of this type, if the object is one.
+    fn of(object: &Object) -> Option<&Self>;
+    /// Same, to change it.
+    fn of_mut(object: &mut Object) -> Option<&mut Self>;
+    /// As an object.
+    fn into_object(self) -> Object;
+}
+
+/// `Typed` for a type and its variant, with how the type is put into the variant.
+macro_rules! typed {
+    ($type:ty, $variant:ident, $wrap:expr) => {
+        impl Typed for $type {
+            #[inline]
+            fn of(object: &Object) -> Option<&Self> {
+                if let Object::$variant(value) = object { Some(value) } else { None }
+            }
+
+            #[inline]
+            fn of_mut(object: &mut Object) -> Option<&mut Self> {
+                if let Object::$variant(value) = object { Some(value) } else { None }
+            }
+
+            fn into_object(self) -> Object {
+                Object::$variant($wrap(self))
+            }
+        }
+    };
+}
+
+typed!(Hash, Hash, core::convert::identity);
+typed!(List, List, core::convert::identity);
+typed!(Set, Set, core::convert::identity);
+typed!(Zset, Zset, core::convert::identity);
+typed!(Stream, Stream, Box::new);
+
+impl Object {
+    /// What TYPE answers.
+    pub fn kind(&self) -> Kind {
+        match self {
+            Self::Hash(_) => Kind::Hash,
+            Self::List(_) => Kind::List,
+            Self::Set(_) => Kind::Set,
+            Self::Zset(_) => Kind::Zset,
+            Self::Stream(_) => Kind::Stream,
+        }
+    }
+
+    /// What OBJECT ENCODING answers.
+    pub fn encoding(&self) -> &'static str {
+        match self {
+            Self::Hash(hash) => hash.encoding(),
+            Self::List(list) => list.encoding(),
+            Self::Set(set) => set.encoding(),
+            Self::Zset(zset) => zset.encoding(),
+            Self::Stream(_) => "stream",
+        }
+    }
+
+    /// Nothing is left in it, so that its key goes. A stream stays.
+    pub fn is_empty(&self) -> bool {
+        match self {
+            Self::Hash(hash) => hash.is_empty(),
+            Self::List(list) => list.is_empty(),
+            Self::Set(set) => set.is_empty(),
+            Self::Zset(zset) => zset.is_empty(),
+            Self::Stream(_) => false,
+        }
+    }
+
+    /// Heap memory it holds, bytes.
+    pub fn memory(&self) -> usize {
+        match self {
+            Self::Hash(hash) => hash.memory(),
+            Self::List(list) => list.memory(),
+            Self::Set(set) => set.memory(),
+            Self::Zset(zset) => zset.memory(),
+            Self::Stream(stream) => stream.memory(),
+        }
+    }
+
+    /// About how many allocations go when it is freed: what is above a bound is freed in steps.
+    pub fn free_effort(&self) -> usize {
+        match self {
+            Self::Hash(hash) => hash.free_effort(),
+            Self::List(list) => list.nodes().len(),
+            Self::Set(set) => set.free_effort(),
+            Self::Zset(zset) => zset.free_effort(),
+            Self::Stream(stream) => stream.entries().nodes() + stream.groups().count(),
+        }
+    }
+
+    /// Frees about `budget` elements; `false` when nothing is left.
+    pub fn dismantle(&mut self, budget: usize) -> bool {
+        match self {
+            Self::Hash(hash) => hash.dismantle(budget),
+            Self::List(list) => list.dismantle(budget),
+            Self::Set(set) => set.dismantle(budget),
+            Self::Zset(zset) => zset.dismantle(budget),
+            Self::Stream(stream) => stream.dismantle(budget),
+        }
+    }
+
+    /// Removes the first fields whose time has come, at most so many. Returns how many.
+    pub(crate) fn expire_fields(&mut self, now_ms: i64, count_max: usize) -> usize {
+        match self {
+            Self::Hash(hash) => hash.expire(now_ms, count_max),
+            _ => 0,
+        }
+    }
+
+    /// Takes note of the time at which the first field expires, for the keyspace to have it under that.
+    pub(crate) fn note_fields_due(&mut self) -> Option<i64> {
+        let Self::Hash(hash) = self else { return None };
+        let due = hash.next_due();
+        hash.set_noted_due(due);
+        due
+    }
+
+    /// Forgets that time.
+    pub(crate) fn take_noted_due(&mut self) -> Option<i64> {
+        let Self::Hash(hash) = self else { return None };
+        let noted = hash.noted_due();
+        hash.set_noted_due(None);
+        noted
+    }
+
+    /// That time.
+    #[cfg(any(test, fuzzing))]
+    pub(crate) fn noted_due(&self) -> Option<i64> {
+        if let Self::Hash(hash) = self { hash.noted_due() } else { None }
+    }
+}
