@@ -78,3 +78,13 @@ fn lists() {
 fn streams() {
     replay(include_str!("transcripts/stream.txt"));
 }
+
+#[test]
+fn bits() {
+    replay(include_str!("transcripts/bits.txt"));
+}
+
+#[test]
+fn sorting() {
+    replay(include_str!("transcripts/sort.txt"));
+}
