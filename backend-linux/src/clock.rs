@@ -42,12 +42,17 @@ fn ticks() -> u64 {
     0
 }
 
+//= security vk#4346: where the counters of processors run apart, the kernel does not use them, and neither do we
+fn is_sound(clock_source: &str) -> bool {
+    clock_source.trim() == "tsc"
+}
+
 impl Counter {
     /// A calibrated counter, or `None` where it is not sound.
     fn calibrate() -> Option<Self> {
         let source =
             std::fs::read_to_string("/sys/devices/system/clocksource/clocksource0/current_clocksource");
-        if !cfg!(target_arch = "x86_64") || source.ok()?.trim() != "tsc" {
+        if !cfg!(target_arch = "x86_64") || !is_sound(&source.ok()?) {
             return None;
         }
         let (first_ticks, base_ns) = (ticks(), system_ns());
@@ -102,7 +107,14 @@ impl Clock for LinuxClock {
 mod tests {
     use vireo_core::platform::Clock;
 
-    use super::{LinuxClock, system_ns};
+    use super::{LinuxClock, is_sound, system_ns};
+
+    //= security vk#4346: where the counters of processors run apart, the kernel does not use them, and neither do we
+    #[test]
+    fn only_a_counter_that_the_kernel_trusts() {
+        assert!(is_sound("tsc\n"));
+        assert!(["hpet\n", "kvm-clock\n", "acpi_pm\n", ""].iter().all(|source| !is_sound(source)));
+    }
 
     #[test]
     fn the_clock_runs_with_the_systems() {

@@ -205,6 +205,7 @@ fn soak(options: &[&str]) {
     assert!(used < startup + KEPT_MAX, "{used} bytes are in use, {startup} at the start");
 }
 
+//= security vk#4060: reply buffers that the main thread and an I/O thread would write at once
 #[test]
 fn no_reply_is_lost_or_mixed() {
     soak(&ACTIVE);

@@ -93,14 +93,16 @@ pub(crate) fn rpushx(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
     push(cx, args, End::Tail, false)
 }
 
-/// Notes that elements were taken from an end: the form may change, and an empty list goes.
-pub(super) fn taken(cx: &mut Ctx<'_>, key: Key<'_>, event: &'static str) {
+/// Notes that `count` elements were taken out: the form may change, and an empty list goes.
+pub(super) fn taken(cx: &mut Ctx<'_>, key: Key<'_>, event: &'static str, count: usize) {
     let limits = limits(cx);
     if let Ok(Some(list)) = cx.keys.write_as::<List>(key) {
         list.shrink(limits);
     }
     let is_gone = cx.keys.delete_if_empty(key);
-    cx.changed(Class::LIST, event, key.bytes);
+    //= valkey 9.1 LTRIM: tells its event though it takes nothing, which is no change
+    cx.changed_too(Class::LIST, event, key.bytes);
+    cx.count_more(count);
     if is_gone {
         cx.notify(Class::GENERIC, "del", key.bytes);
     }
@@ -127,7 +129,7 @@ fn pop(cx: &mut Ctx<'_>, args: &Args<'_>, end: End) -> CmdResult {
     };
     let Some(count) = count else {
         list.pop(end, |element| reply_element(&mut cx.reply, element));
-        taken(cx, key, pop_event(end));
+        taken(cx, key, pop_event(end), 1);
         return Ok(());
     };
     if count == 0 {
@@ -135,8 +137,7 @@ fn pop(cx: &mut Ctx<'_>, args: &Args<'_>, end: End) -> CmdResult {
         return Ok(());
     }
     let taken_len = pop_many(&mut cx.reply, list, end, count);
-    taken(cx, key, pop_event(end));
-    cx.count_more(taken_len - 1);
+    taken(cx, key, pop_event(end), taken_len);
     Ok(())
 }
 
@@ -260,8 +261,7 @@ pub(crate) fn ltrim(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
     let key = cx.key(args, 1);
     if let Some(list) = cx.keys.write_as::<List>(key)? {
         let gone = list.trim(enclosed(start, end, list.len()));
-        taken(cx, key, "ltrim");
-        cx.count_more(gone.saturating_sub(1));
+        taken(cx, key, "ltrim", gone);
     }
     cx.reply.ok();
     Ok(())
@@ -273,8 +273,7 @@ pub(crate) fn lrem(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
     let key = cx.key(args, 1);
     let gone = cx.keys.write_as::<List>(key)?.map_or(0, |list| list.remove(args.at(3), count));
     if gone > 0 {
-        taken(cx, key, "lrem");
-        cx.count_more(gone - 1);
+        taken(cx, key, "lrem", gone);
     }
     cx.reply.count(gone);
     Ok(())
@@ -391,7 +390,7 @@ pub(super) fn move_element(
     list.push(ends.1, &element[..]);
     cx.reply.bulk(&element);
     cx.changed_too(Class::LIST, push_event(ends.1), target.bytes);
-    taken(cx, source, pop_event(ends.0));
+    taken(cx, source, pop_event(ends.0), 1);
     Ok(true)
 }
 
@@ -454,8 +453,7 @@ impl MultiPop {
             cx.reply.array(2);
             cx.reply.bulk(key.bytes);
             let count = pop_many(&mut cx.reply, list, self.end, self.count);
-            taken(cx, key, pop_event(self.end));
-            cx.count_more(count - 1);
+            taken(cx, key, pop_event(self.end), count);
             return Ok(true);
         }
         Ok(false)

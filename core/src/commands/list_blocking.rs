@@ -52,7 +52,7 @@ fn pop(cx: &mut Ctx<'_>, args: &Args<'_>, end: End) -> CmdResult {
         cx.reply.array(2);
         cx.reply.bulk(key.bytes);
         list.pop(end, |element| reply_element(&mut cx.reply, element));
-        taken(cx, key, if end == End::Head { "lpop" } else { "rpop" });
+        taken(cx, key, if end == End::Head { "lpop" } else { "rpop" }, 1);
         return Ok(());
     }
     wait(cx, args, 1..last, deadline_ms, Denied::NullArray);
