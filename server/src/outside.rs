@@ -8,6 +8,7 @@ use core::fmt;
 use std::sync::Arc;
 
 use vireo_core::commands::client_line;
+use vireo_core::config::OutputLimit;
 use vireo_core::engine::host::{HostFacts, IoUse, LogLevel, NetTotals};
 use vireo_core::engine::{ClientSlot, Engine, HostRequest, Moment, NewClient, SessionFlags};
 use vireo_core::offload::{Ignition, Scaler};
@@ -396,7 +397,7 @@ impl<P: Platform> Outside<P> {
         }
         let held = connection.out.len();
         self.totals.reply_buffer_max = self.totals.reply_buffer_max.max(held as u64);
-        let limit = engine.shared.config.settings().output_limits[0];
+        let limit = output_limit(connection.slot, engine);
         let soft = limit.soft_bytes > 0 && held as u64 >= limit.soft_bytes;
         if !soft {
             connection.over_soft_limit_since_us = None;
@@ -419,7 +420,7 @@ impl<P: Platform> Outside<P> {
         held: usize,
         engine: &Engine,
     ) -> bool {
-        let hard_bytes = engine.shared.config.settings().output_limits[0].hard_bytes;
+        let hard_bytes = output_limit(connection.slot, engine).hard_bytes;
         let session = engine.shared.clients.get(connection.slot);
         //= security CVE-2025-21605: who never logged in and does not read is not given more memory
         let stranger = session.is_some_and(|session| {
@@ -514,6 +515,12 @@ impl<P: Platform> Outside<P> {
         }
         core::mem::take(&mut self.pause_changed) || over
     }
+}
+
+/// The limit on replies that wait for a client: subscribers have one of their own.
+fn output_limit(slot: ClientSlot, engine: &Engine) -> OutputLimit {
+    let is_subscriber = engine.shared.clients.get(slot).is_some_and(|session| session.is_subscriber());
+    engine.shared.config.settings().output_limits[if is_subscriber { 2 } else { 0 }]
 }
 
 //= valkey 9.1 protected mode: a client from elsewhere is told what to do and closed

@@ -198,6 +198,21 @@ fn messages_reach_who_listens() {
     });
 }
 
+#[test]
+fn a_listener_that_does_not_read_is_closed() {
+    let server = TestServer::start(&["--client-output-buffer-limit", "pubsub 1mb 0 0"]);
+    let (mut admin, mut listener) = (server.raw(), server.raw());
+    listener.ask(b"SUBSCRIBE a\r\n", b"*3\r\n$9\r\nsubscribe\r\n$1\r\na\r\n:1\r\n");
+    let request =
+        [b"*3\r\n$7\r\nPUBLISH\r\n$1\r\na\r\n$100000\r\n".as_slice(), &[b'm'; 100_000], b"\r\n"].concat();
+    // Its socket holds some megabytes, the server one more.
+    let told = (0..1000).find(|_| {
+        admin.send(&request);
+        admin.take(4) == b":0\r\n"
+    });
+    assert!(told.is_some(), "a hundred megabytes were kept for a client that reads nothing");
+}
+
 //= security vk#4253: a RESP3 push is never torn into a reply
 #[test]
 fn pushes_come_between_replies() {
