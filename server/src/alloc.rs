@@ -4,7 +4,7 @@
 //! agrees with the allocator's own. Counters are kept per thread, each on its own cache line, and summed when
 //! read: an allocation never touches a line that another thread writes.
 //!
-//! A block of two megabytes aligned to its size is one of the keyspace's, which counts what it uses of it. Such blocks
+//! A block of two megabytes aligned to its size is one of the keyspace's (entries or buckets), which counts what it uses of it. Such blocks
 //! are to lie in huge pages, which saves a look-up's page walks, but for the first few, so that a small server stays
 //! small: nothing here forks, so there is no copy of a huge page to fear.
 //!
@@ -83,10 +83,9 @@ fn is_block(layout: Layout) -> bool {
     layout.align() == BLOCK_LEN
 }
 
+/// Asks for huge pages for a block that was just allocated, not yet touched.
 #[cold]
-fn new_block(layout: Layout) -> *mut u8 {
-    // SAFETY: the layout is that of a block, so not of size zero.
-    let block = unsafe { Below.alloc(layout) };
+fn new_block(block: *mut u8, layout: Layout) -> *mut u8 {
     // ORDERING: only roughly the number matters.
     if !block.is_null() && BLOCKS.fetch_add(1, Ordering::Relaxed) >= SMALL_BLOCKS {
         #[cfg(target_os = "linux")]
@@ -141,12 +140,13 @@ fn size_class(size: usize, align: usize) -> usize {
 unsafe impl GlobalAlloc for Counted {
     #[inline]
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        // SAFETY: the caller's contract is the one below's.
+        let memory = unsafe { Below.alloc(layout) };
         if is_block(layout) {
-            return new_block(layout);
+            return new_block(memory, layout);
         }
         count(class(layout));
-        // SAFETY: the caller's contract is the one below's.
-        unsafe { Below.alloc(layout) }
+        memory
     }
 
     #[inline]
@@ -163,9 +163,13 @@ unsafe impl GlobalAlloc for Counted {
 
     #[inline]
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
-        count(class(layout));
         // SAFETY: the caller's contract is the one below's.
-        unsafe { Below.alloc_zeroed(layout) }
+        let memory = unsafe { Below.alloc_zeroed(layout) };
+        if is_block(layout) {
+            return new_block(memory, layout);
+        }
+        count(class(layout));
+        memory
     }
 
     #[inline]

@@ -6,6 +6,7 @@
 //! Invariant: only this folder changes an entry.
 
 mod access;
+mod chunks;
 mod entry;
 mod expiry;
 mod hash;
@@ -255,7 +256,7 @@ impl Keyspace {
         sum
     }
 
-    /// Bytes of all slots in use; they lie in blocks, which whoever counts allocations leaves out.
+    /// Bytes in use of what lies in blocks, which whoever counts allocations leaves out: slots of entries, buckets.
     pub fn slot_bytes(&self) -> u64 {
         let shards = self.databases.iter().flat_map(|database| &database.shards).chain(&self.flushed);
         shards.map(|shard| shard.slot_bytes() as u64).sum()

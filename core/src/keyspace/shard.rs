@@ -67,10 +67,10 @@ impl Shard {
         (self.slab.bytes(), self.table.bytes(), self.expiry.bytes() + self.timed_hashes.bytes())
     }
 
-    /// Bytes of entries in slots.
+    /// Bytes in use of what lies in blocks.
     #[inline]
     pub(super) fn slot_bytes(&self) -> usize {
-        self.slab.slot_bytes()
+        self.slab.slot_bytes() + self.table.block_bytes()
     }
 
     #[inline]

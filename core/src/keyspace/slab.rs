@@ -23,7 +23,7 @@ use core::alloc::Layout;
 use core::ptr::{self, NonNull};
 
 /// Bytes of a block, and its alignment: a huge page of most systems.
-const BLOCK_LEN: usize = if cfg!(any(miri, fuzzing, test)) { 64 * 1024 } else { 2 * 1024 * 1024 };
+pub(super) const BLOCK_LEN: usize = if cfg!(any(miri, fuzzing, test)) { 64 * 1024 } else { 2 * 1024 * 1024 };
 /// Bytes of a page, and its alignment.
 const PAGE_LEN: usize = 16 * 1024;
 /// Pages of a block.

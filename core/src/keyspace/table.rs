@@ -8,7 +8,7 @@
 //! the next to be merged. So there is no second table and no pause: an insertion or a removal takes at most
 //! one such step, which touches the entries of one or two chains. A chain has about six entries; a hash keyed by
 //! a secret keeps all of them short (20 entries in one chain happen once in a million buckets).
-//! Buckets lie in chunks of 16 KiB reached through a directory. The longest single step is the directory's
+//! Buckets lie in chunks of 16 KiB reached through a directory (`chunks.rs`). The longest single step is the directory's
 //! own growth: a copy of eight bytes for each chunk when it doubles, 0.4 ms at a billion keys.
 //!
 //! At six entries a bucket a key costs 13.4 bytes here, overflow buckets included.
@@ -18,11 +18,10 @@ use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::ptr::{self, NonNull};
 
+use super::chunks::Chunks;
 use super::entry::{Entry, EntryPtr};
 use super::hash::{Key, KeyHasher};
 
-/// Buckets of a chunk.
-const CHUNK_LEN: usize = if cfg!(any(miri, fuzzing, test)) { 4 } else { 256 };
 /// Entries a bucket on average before the table grows.
 const GROW_LOAD: usize = 6;
 /// Entries a bucket on average below which it shrinks.
@@ -32,7 +31,7 @@ const LOW_BITS: u64 = 0x0001_0101_0101_0101;
 const HIGH_BITS: u64 = 0x0080_8080_8080_8080;
 
 #[repr(C, align(64))]
-struct Bucket {
+pub(super) struct Bucket {
     /// Seven tags and, last, `meta`.
     tags: [u8; 8],
     slots: [*mut u8; SLOTS],
@@ -45,8 +44,7 @@ const EMPTY: Bucket = Bucket { tags: [0; 8], slots: [ptr::null_mut(); SLOTS] };
 /// The hash table; owns the chains, lends out the entries.
 #[derive(Debug)]
 pub(super) struct Table {
-    #[allow(clippy::vec_box, reason = "a chunk stays where it is while the directory grows")]
-    chunks: Vec<Box<[Bucket; CHUNK_LEN]>>,
+    chunks: Chunks,
     /// `2^level - 1`.
     mask: usize,
     /// The next bucket to be split.
@@ -147,7 +145,7 @@ static_assertions::assert_eq_size!(EntryPtr, *mut u8);
 
 impl Table {
     pub(super) fn new(hasher: KeyHasher) -> Self {
-        Self { chunks: Vec::new(), mask: 0, split: 0, len: 0, overflow: 0, hasher }
+        Self { chunks: Chunks::default(), mask: 0, split: 0, len: 0, overflow: 0, hasher }
     }
 
     pub(super) fn len(&self) -> usize {
@@ -156,14 +154,17 @@ impl Table {
 
     /// Buckets without the overflow ones.
     pub(super) fn buckets(&self) -> usize {
-        if self.chunks.is_empty() { 0 } else { self.mask + 1 + self.split }
+        if self.chunks.room() == 0 { 0 } else { self.mask + 1 + self.split }
     }
 
     /// Memory of buckets and directory.
     pub(super) fn bytes(&self) -> usize {
-        self.chunks.len() * size_of::<[Bucket; CHUNK_LEN]>()
-            + self.overflow * size_of::<Bucket>()
-            + self.chunks.capacity() * size_of::<usize>()
+        self.chunks.bytes() + self.overflow * size_of::<Bucket>()
+    }
+
+    /// Memory that the counting allocator leaves to the keyspace.
+    pub(super) fn block_bytes(&self) -> usize {
+        self.chunks.block_bytes()
     }
 
     #[inline]
@@ -176,12 +177,12 @@ impl Table {
 
     #[inline]
     fn bucket(&self, index: usize) -> Option<&Bucket> {
-        Some(&self.chunks.get(index / CHUNK_LEN)?[index % CHUNK_LEN])
+        self.chunks.get(index)
     }
 
     #[inline]
     fn bucket_mut(&mut self, index: usize) -> &mut Bucket {
-        &mut self.chunks[index / CHUNK_LEN][index % CHUNK_LEN]
+        self.chunks.get_mut(index)
     }
 
     /// The entry of a key.
@@ -235,8 +236,8 @@ impl Table {
 
     /// Adds an entry whose key is not in the table.
     pub(super) fn insert(&mut self, hash: u64, entry: EntryPtr) {
-        if self.chunks.is_empty() {
-            self.chunks.push(new_chunk());
+        if self.chunks.room() == 0 {
+            self.chunks.grow();
         }
         self.len += 1;
         if self.len > GROW_LOAD * self.buckets() {
@@ -275,8 +276,8 @@ impl Table {
     fn split_one(&mut self) {
         let (low, bit) = (self.split, self.mask + 1);
         let high = low + bit;
-        if high / CHUNK_LEN == self.chunks.len() {
-            self.chunks.push(new_chunk());
+        if high == self.chunks.room() {
+            self.chunks.grow();
         }
         let chain = self.take_chain(low);
         for entry in chain {
@@ -308,12 +309,7 @@ impl Table {
             let tag = tag_of(self.hash_of(entry));
             self.overflow += push(self.bucket_mut(low), tag, entry);
         }
-        if high % CHUNK_LEN == 0 {
-            self.chunks.truncate(high / CHUNK_LEN);
-            if self.chunks.capacity() > 4 * self.chunks.len().max(16) {
-                self.chunks.shrink_to(2 * self.chunks.len());
-            }
-        }
+        self.chunks.shrink_to(high);
     }
 
     fn hash_of(&self, entry: EntryPtr) -> u64 {
@@ -354,11 +350,9 @@ impl Table {
         }
         match self.split.checked_sub(1) {
             Some(split) => self.split = split,
-            None => self.chunks.clear(),
+            None => debug_assert!(last == 0, "the last bucket of all"),
         }
-        if last % CHUNK_LEN == 0 {
-            self.chunks.truncate(last / CHUNK_LEN);
-        }
+        self.chunks.shrink_to(last);
         Some(chain)
     }
 
@@ -387,10 +381,6 @@ impl Bucket {
     fn entry_at(&self, slot: usize) -> Option<EntryPtr> {
         if self.tags[slot] == 0 { None } else { self.entry(slot) }
     }
-}
-
-fn new_chunk() -> Box<[Bucket; CHUNK_LEN]> {
-    Box::new([const { EMPTY }; CHUNK_LEN])
 }
 
 /// Adds an entry to a chain. Returns how many overflow buckets that took.
