@@ -10,7 +10,7 @@ use crate::connection::{Closing, Connection, Lent};
 use crate::outside::Outside;
 use crate::parsed::Parsed;
 use crate::serve::{Server, Socket};
-use crate::workers::{Crew, Jobs, main_load};
+use crate::workers::{Crew, Jobs};
 
 /// Looks at the outbox before the loop lets others run or waits: about two microseconds.
 const RESULT_LOOKS: u32 = 100;
@@ -38,7 +38,12 @@ impl<P: Platform> Server<P> {
             return;
         }
         let Some(crew) = self.outside.crew.as_mut() else { return };
-        let is_polled = crew.clients_out() > 0 && crew.lend_poll();
+        if crew.has_results() {
+            // There is more than one turn has taken: somebody polls meanwhile.
+            crew.lend_poll();
+            crew.announce();
+            return;
+        }
         crew.announce();
         for _ in 0..RESULT_LOOKS {
             if crew.has_results() {
@@ -46,8 +51,8 @@ impl<P: Platform> Server<P> {
             }
             core::hint::spin_loop();
         }
-        if is_polled || crew.is_poll_out() {
-            // Whoever polls comes back soon; there is nothing to wait in meanwhile.
+        if crew.is_poll_out() {
+            // Whoever polls comes back soon, and may take the wake-up that a wait here would need.
             P::Threads::yield_now();
             return;
         }
@@ -352,7 +357,8 @@ impl<P: Platform> Outside<P> {
             return;
         }
         let totals = &self.totals;
-        let is_busy = self.ignition.sample(now_us, || main_load::<P>(totals.loop_cycles, totals.loop_events));
+        let load = || crew.load_without_threads(totals.loop_cycles, totals.loop_events);
+        let is_busy = self.ignition.sample(now_us, load);
         if running == 0 {
             if is_busy {
                 crew.set_running(1);

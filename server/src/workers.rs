@@ -17,7 +17,7 @@ use core::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering, fence};
 use std::sync::Arc;
 
 use vireo_core::keyspace::{Garbage, KeyHasher};
-use vireo_core::offload::{Job, Kinds, Word};
+use vireo_core::offload::{Job, Kinds, Load, Word};
 use vireo_core::platform::{Clock, CpuSampler, Event, IoError, Platform, Poller, Thread, Threads, Wake};
 use vireo_core::queue::{mpsc, spmc, spsc};
 
@@ -166,6 +166,17 @@ impl<P: Platform> Crew<P> {
         self.desks.iter().take(self.workers.len()).map(|desk| desk.active_us.load(Ordering::Relaxed))
     }
 
+    /// What the main thread would have done so far if it were alone, as the ignition rule wants it: its own work, which
+    /// is little while it waits for threads, and theirs.
+    pub(crate) fn load_without_threads(&self, turns: u64, events: u64) -> Load {
+        // ORDERING: statistics only.
+        let theirs = || self.desks.iter().map(|desk| desk.active_us.load(Ordering::Relaxed)).sum::<u64>();
+        match P::Cpu::thread() {
+            Some(own) => Load::Busy(own.user_us + own.system_us + theirs()),
+            None => Load::Events { turns, events },
+        }
+    }
+
     /// Starts threads until there are so many.
     pub(crate) fn grow(&mut self, count: usize, cpus: &str) -> Result<(), IoError> {
         while self.workers.len() < count.min(WORKERS_MAX) {
@@ -269,9 +280,9 @@ impl<P: Platform> Crew<P> {
         }
     }
 
-    /// Has somebody poll, unless somebody does.
-    pub(crate) fn lend_poll(&mut self) -> bool {
-        let Some(poll) = self.poll.take() else { return true };
+    /// Has somebody poll, unless somebody does or there is no room for the job.
+    pub(crate) fn lend_poll(&mut self) {
+        let Some(poll) = self.poll.take() else { return };
         let pushed = if self.running() > 9 {
             // With many threads the shared inbox may be long; the private ones are looked at first.
             self.next_private = (self.next_private + 1) % self.running();
@@ -280,14 +291,8 @@ impl<P: Platform> Crew<P> {
             self.inbox.push(Word::new(Job::Poll(poll)))
         };
         match pushed.map_err(Word::into_job) {
-            Ok(()) => {
-                self.unannounced += 1;
-                true
-            }
-            Err(Job::Poll(poll)) => {
-                self.poll = Some(poll);
-                false
-            }
+            Ok(()) => self.unannounced += 1,
+            Err(Job::Poll(poll)) => self.poll = Some(poll),
             Err(_) => unreachable!("the poller was lent"),
         }
     }
@@ -375,14 +380,6 @@ impl<P: Platform> Crew<P> {
     pub(crate) fn end_wait(&self) {
         // ORDERING: a wake too many ends one wait early, no more.
         self.signals.main_waits.store(false, Ordering::Relaxed);
-    }
-}
-
-/// What the main thread has done so far, as the ignition rule wants it.
-pub(crate) fn main_load<P: Platform>(turns: u64, events: u64) -> vireo_core::offload::Load {
-    match P::Cpu::thread() {
-        Some(time) => vireo_core::offload::Load::Busy(time.user_us + time.system_us),
-        None => vireo_core::offload::Load::Events { turns, events },
     }
 }
 
