@@ -4,14 +4,14 @@
 //! ┌ flags 1 ┬ expiry 8 ┬ name length ┬ value length ┬ name ┬ value ┬ rest ┐
 //! └─────────┴ if timed ┴ 1, or 8 each where it is wide ┴──────┴───────┘
 //! ```
-//! What fits [`NARROW_LEN_MAX`] bytes so is narrow, anything else wide. The first byte is never [`FREED`].
+//! What fits a slot so is narrow, anything else wide. The first byte is never [`FREED`].
 
-/// Longest narrow field.
-pub(super) const NARROW_LEN_MAX: usize = 256;
-/// In place of the flags where there is no field.
-pub(super) const FREED: u8 = u8::MAX;
+use crate::types::members::{FREED, SLOT_LEN_MAX};
+
 const TIMED: u8 = 1;
 const WIDE: u8 = 2;
+
+const _: () = assert!(TIMED | WIDE < FREED);
 
 /// A field to be looked at, or to be stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,7 +36,7 @@ impl<'a> Field<'a> {
 
     #[inline]
     fn is_wide(self) -> bool {
-        self.head_len(false) + self.name.len() + self.value.len() > NARROW_LEN_MAX
+        self.head_len(false) + self.name.len() + self.value.len() > SLOT_LEN_MAX
     }
 
     /// Bytes it takes.

@@ -16,9 +16,8 @@
 //! Invariant: a field whose time has come is absent for everything that is told the time; it stays, and counts in
 //! [`Hash::len`], until [`Hash::expire`] takes it away or it is written over. A listpack has no expiries.
 //!
-//! The index and its chunks are those of sets and sorted sets (`members/`).
+//! The index, the slots and their chunks are those of sets and sorted sets (`members/`).
 
-mod boxed;
 mod elements;
 mod field;
 mod large;

@@ -3,7 +3,6 @@
 //! Numbers that are free form a list, in both directions so that the last ones can be given up.
 
 use alloc::boxed::Box;
-use alloc::vec::Vec;
 
 use super::chunks::Chunks;
 
@@ -16,10 +15,12 @@ const NONE: u32 = u32::MAX;
 
 #[derive(Clone, Debug)]
 enum Slot {
-    /// Head and member.
     Element(Box<[u8]>),
     /// Its neighbours in the list.
-    Free { next: u32, prev: u32 },
+    Free {
+        next: u32,
+        prev: u32,
+    },
 }
 
 #[cfg(target_pointer_width = "64")]
@@ -46,7 +47,7 @@ impl Boxed {
 
     /// Adds an element; `None` when no number is left for it.
     #[cold]
-    pub(in crate::types) fn insert(&mut self, head: &[u8], member: &[u8]) -> Option<u32> {
+    pub(in crate::types) fn insert(&mut self, bytes: Box<[u8]>) -> Option<u32> {
         if self.free == NONE {
             let number = u32::try_from(self.slots.len()).ok().filter(|_| self.slots.len() < NUMBERS_MAX)?;
             self.slots.push(Slot::Free { next: NONE, prev: NONE });
@@ -54,15 +55,12 @@ impl Boxed {
         }
         let number = self.free;
         self.unlink(number);
-        let mut bytes = Vec::with_capacity(head.len() + member.len());
-        bytes.extend_from_slice(head);
-        bytes.extend_from_slice(member);
         self.bytes += bytes.len();
-        self.slots[number as usize] = Slot::Element(bytes.into_boxed_slice());
+        self.slots[number as usize] = Slot::Element(bytes);
         Some(number)
     }
 
-    /// Head and member as they lie.
+    /// The bytes of an element.
     #[cold]
     pub(in crate::types) fn bytes_of(&self, number: usize) -> &[u8] {
         let Slot::Element(bytes) = &self.slots[number] else {
@@ -71,10 +69,10 @@ impl Boxed {
         bytes
     }
 
-    /// The first element from a number on, with the number after it.
-    pub(in crate::types) fn next_from(&self, number: usize) -> Option<(&[u8], usize)> {
+    /// The first element from a number on, with its own.
+    pub(in crate::types) fn first_from(&self, number: usize) -> Option<(usize, &[u8])> {
         (number..self.slots.len()).find_map(|number| match &self.slots[number] {
-            Slot::Element(bytes) => Some((&**bytes, number + 1)),
+            Slot::Element(bytes) => Some((number, &**bytes)),
             Slot::Free { .. } => None,
         })
     }
@@ -86,6 +84,15 @@ impl Boxed {
             unreachable!("a handle names an element that is there")
         };
         bytes
+    }
+
+    /// Puts an element in the place of another.
+    #[cold]
+    pub(in crate::types) fn replace(&mut self, number: usize, new: Box<[u8]>) {
+        self.bytes += new.len();
+        if let Slot::Element(old) = core::mem::replace(&mut self.slots[number], Slot::Element(new)) {
+            self.bytes -= old.len();
+        }
     }
 
     #[cold]

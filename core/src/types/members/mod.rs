@@ -1,18 +1,21 @@
-//! What sets, sorted sets and hashes of any size are made of. A hash has slots of its own.
+//! What sets, sorted sets and hashes of any size are made of.
 //!
 //! ```text
-//!   member ─ hash ─► MemberIndex: buckets of handles ─► Slots: head, member
+//!   name ─ hash ─► MemberIndex: buckets of handles ─► Store: slots and boxes
 //! ```
-//! An element lies once in memory, in a slot of 8-byte steps (`slots.rs`) or, where it is too long for one, in a box
-//! (`boxed.rs`). The index (`index.rs`) names it by a handle of four bytes, and may be put on top of other elements too.
-//! All of them are `Chunks`: they grow and shrink without moving what is there, so nothing here is ever rebuilt as a whole.
+//! An element lies once in memory, in a slot of 8-byte steps (`store.rs`) or, where it is too long for one, in a box
+//! (`boxed.rs`). What is in a slot, its user says: `slots.rs` for members with or without a score, `hash/elements.rs` for
+//! fields. The index (`index.rs`) names an element by a handle of four bytes. All of them are `Chunks`: they grow and
+//! shrink without moving what is there, so nothing here is ever rebuilt as a whole.
 
 mod boxed;
-pub(super) mod chunks;
+mod chunks;
 mod handle;
 mod index;
 mod slots;
+mod store;
 
 pub(super) use self::handle::Handle;
 pub(super) use self::index::{Keys, MemberIndex};
 pub(super) use self::slots::{Members, Slots};
+pub(super) use self::store::{FREED, SLOT_LEN_MAX, Store};
