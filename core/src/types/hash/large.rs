@@ -172,22 +172,9 @@ impl FieldTable {
         None
     }
 
-    /// One step of a walk over all fields: hands about `count` of them to `each`, those of ten times as many buckets at
-    /// the most, and returns the cursor to go on from, 0 when the walk is over.
-    pub(super) fn scan<'s>(&'s self, mut cursor: u64, count: usize, mut each: impl FnMut(Field<'s>)) -> u64 {
-        let mut seen = 0;
-        for _ in 0..count.saturating_mul(10).max(1) {
-            let (visited, next) = self.index.scan_step(cursor);
-            for handle in visited.into_iter().flatten().flat_map(|bucket| self.index.chain(bucket)) {
-                each(self.elements.get(handle));
-                seen += 1;
-            }
-            cursor = next;
-            if cursor == 0 || seen >= count {
-                break;
-            }
-        }
-        cursor
+    /// One step of a walk over all fields, even those whose time has come: see [`MemberIndex::scan`].
+    pub(super) fn scan<'s>(&'s self, cursor: u64, count: usize, mut each: impl FnMut(Field<'s>)) -> u64 {
+        self.index.scan(cursor, count, |handle| each(self.elements.get(handle)))
     }
 
     /// Frees about `budget` fields of a hash that nobody uses any more; `false` when nothing is left. Nothing else may

@@ -308,6 +308,26 @@ impl MemberIndex {
         ([Some(index), other], next)
     }
 
+    /// One step of a walk over all elements: hands about `count` handles to `each`, those of ten times as many buckets at
+    /// the most, and returns the cursor to go on from, 0 when the walk is over.
+    ///
+    /// An element that is there during the whole walk is seen at least once, however the index changes in between.
+    pub(in crate::types) fn scan(&self, mut cursor: u64, count: usize, mut each: impl FnMut(Handle)) -> u64 {
+        let mut seen = 0;
+        for _ in 0..count.saturating_mul(10).max(1) {
+            let (visited, next) = self.scan_step(cursor);
+            for handle in visited.into_iter().flatten().flat_map(|bucket| self.chain(bucket)) {
+                each(handle);
+                seen += 1;
+            }
+            cursor = next;
+            if cursor == 0 || seen >= count {
+                break;
+            }
+        }
+        cursor
+    }
+
     /// Frees the last buckets of an index that is being torn down; `false` when none is left.
     pub(in crate::types) fn dismantle_buckets(&mut self, count: usize) -> bool {
         (0..count).all(|_| {

@@ -139,24 +139,12 @@ impl Table {
         self.slots.members()
     }
 
-    /// One step of a walk over all members: hands about `count` of them to `each`, those of `count` buckets at the most,
-    /// and returns the cursor to go on from, 0 when the walk is over.
+    /// One step of a walk over all members: hands about `count` of them to `each`, and returns the cursor to go on from, 0
+    /// when the walk is over.
     ///
     /// A member that is there during the whole walk is seen at least once, however the set changes in between.
-    pub fn scan<'s>(&'s self, mut cursor: u64, count: usize, mut each: impl FnMut(&'s [u8])) -> u64 {
-        let mut seen = 0;
-        for _ in 0..count.max(1) {
-            let (visited, next) = self.index.scan_step(cursor);
-            for handle in visited.into_iter().flatten().flat_map(|bucket| self.index.chain(bucket)) {
-                each(self.member(handle));
-                seen += 1;
-            }
-            cursor = next;
-            if cursor == 0 || seen >= count {
-                break;
-            }
-        }
-        cursor
+    pub fn scan<'s>(&'s self, cursor: u64, count: usize, mut each: impl FnMut(&'s [u8])) -> u64 {
+        self.index.scan(cursor, count, |handle| each(self.member(handle)))
     }
 
     /// Frees about `budget` members of a set that nobody uses any more; `false` when nothing is left. Nothing else may
