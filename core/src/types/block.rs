@@ -65,9 +65,7 @@ impl Block {
     pub(super) fn change(&mut self, used: usize, change: Change) {
         let Change { at, old, new } = change;
         let wanted = used - old + new;
-        if wanted > self.0.len() {
-            self.resize(capacity_for(wanted));
-        }
+        self.reserve(wanted);
         if at + old + 1 == used {
             // An end mark alone, as for everything that is appended: not worth a call.
             self.0[at + new] = self.0[at + old];
@@ -76,6 +74,14 @@ impl Block {
         }
         if wanted < used {
             self.shrink(wanted);
+        }
+    }
+
+    /// Makes sure that there are so many bytes.
+    #[inline]
+    pub(super) fn reserve(&mut self, wanted: usize) {
+        if wanted > self.0.len() {
+            self.resize(capacity_for(wanted));
         }
     }
 

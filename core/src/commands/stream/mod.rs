@@ -36,7 +36,8 @@ use crate::engine::{Args, CmdError, Ctx};
 use crate::keyspace::Key;
 use crate::num;
 use crate::resp::Reply;
-use crate::types::stream::{ConsumerId, Entry, Group, IdBound, IdError, Stream, StreamId, Value};
+use crate::types::listpack::Element;
+use crate::types::stream::{ConsumerId, Entry, Group, IdBound, IdError, Stream, StreamId};
 
 const INVALID_ID: CmdError = CmdError::Text(IdError::Invalid.text());
 
@@ -111,10 +112,10 @@ fn write_entry(reply: &mut Reply<'_>, entry: Entry<'_>) {
     }
 }
 
-fn write_value(reply: &mut Reply<'_>, value: Value<'_>) {
+fn write_value(reply: &mut Reply<'_>, value: Element<'_>) {
     match value {
-        Value::Int(value) => reply.bulk_int(value),
-        Value::Bytes(bytes) => reply.bulk(bytes),
+        Element::Int(value) => reply.bulk_int(value),
+        Element::Bytes(bytes) => reply.bulk(bytes),
     }
 }
 

@@ -2,7 +2,30 @@
 
 use super::encoding::{END, Encoded, entry_len};
 use super::{COUNT_UNKNOWN, Direction, Element, HEADER_LEN, Listpack, Position};
-use crate::types::block::Change;
+use crate::types::block::{Block, Change};
+
+/// Adds elements at the end of a listpack; see [`Listpack::append_with`].
+#[derive(Debug)]
+pub struct Appender<'l> {
+    block: &'l mut Block,
+    /// Where the next entry goes.
+    end: usize,
+    added: usize,
+}
+
+impl Appender<'_> {
+    /// Adds an element.
+    #[inline]
+    pub fn push<'e>(&mut self, element: impl Into<Element<'e>>) {
+        let entry = Encoded::new(element.into());
+        let (start, len) = (self.end, entry.len());
+        self.end += len;
+        self.added += 1;
+        // One more for the end mark.
+        self.block.reserve(self.end + 1);
+        entry.write(&mut self.block.bytes_mut()[start..start + len]);
+    }
+}
 
 impl Listpack {
     /// Adds an element at the end.
@@ -15,6 +38,22 @@ impl Listpack {
     #[inline]
     pub fn push_front<'e>(&mut self, element: impl Into<Element<'e>>) {
         self.insert_at(HEADER_LEN, element.into());
+    }
+
+    /// Adds elements at the end, all that `add` pushes: the header is written once.
+    #[inline]
+    pub fn append_with(&mut self, add: impl FnOnce(&mut Appender<'_>)) {
+        let (end, known) = (self.end(), self.count());
+        let mut appender = Appender { block: &mut self.block, end, added: 0 };
+        add(&mut appender);
+        let Appender { end, added, .. } = appender;
+        let Ok(len) = u32::try_from(end + 1) else { too_long() };
+        let bytes = self.block.bytes_mut();
+        bytes[end] = END;
+        bytes[..4].copy_from_slice(&len.to_le_bytes());
+        if let Some(before) = known {
+            self.recount(before + added);
+        }
     }
 
     /// Adds an element before another and returns its position.

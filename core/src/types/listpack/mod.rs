@@ -18,6 +18,7 @@
 
 #[cfg(any(test, fuzzing))]
 pub mod check;
+mod cursor;
 mod edit;
 mod element;
 mod encoding;
@@ -27,6 +28,8 @@ mod iter;
 use alloc::vec::Vec;
 use core::fmt;
 
+pub(super) use self::cursor::Cursor;
+pub use self::edit::Appender;
 pub use self::element::Element;
 pub use self::iter::Entries;
 

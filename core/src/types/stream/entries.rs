@@ -11,10 +11,11 @@
 use super::id::{AddId, StreamId};
 use super::id_map::IdMap;
 use super::node::{Front, NewEntry, Node, Place, Stored, Walk};
-use super::pack::ELEMENT_OVERHEAD_MAX;
 
 /// Bytes of a node and of the texts of an entry, at most.
 const NODE_LEN_MAX: usize = 1 << 30;
+/// What an element costs besides its text, at most.
+const ELEMENT_OVERHEAD_MAX: usize = 10;
 /// Room that a new node gets in advance, at most.
 const NODE_RESERVE_MAX: usize = 4096;
 

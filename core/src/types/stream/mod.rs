@@ -3,7 +3,7 @@
 //! | file | Holds: |
 //! |---|---|
 //! | `id.rs` | entry IDs and all forms in which they are written |
-//! | `pack.rs`, `node.rs` | neighbouring entries in one run of bytes, as data files carry them |
+//! | `node.rs` | neighbouring entries in one listpack, as data files carry them |
 //! | `id_map.rs` | ordered maps by ID, made for IDs that rise |
 //! | `entries.rs`, `trim.rs`, `range.rs` | all entries: adding, deleting, trimming, reading |
 //! | `progress.rs` | logical read counters and lag |
@@ -25,7 +25,6 @@ mod load;
 #[cfg(any(test, fuzzing))]
 pub mod model;
 mod node;
-mod pack;
 mod progress;
 mod range;
 #[cfg(test)]
@@ -42,7 +41,6 @@ pub use self::group::{Consumer, ConsumerId, Group, Pending};
 pub use self::id::{AddId, IdBound, IdError, ReadId, StreamId, StreamIdText};
 pub use self::load::{Counters, GroupLoader, LoadError, StreamLoader};
 pub use self::node::Fields;
-pub use self::pack::Value;
 pub use self::range::{Entry, Finder, Range, RangeBack};
 pub use self::trim::{TrimMode, TrimTo};
 

@@ -5,7 +5,7 @@
 //! entry  ┌ flags ┬ ms ┬ seq ┬ fields ┬ name, value … ┬ pieces ┐          ms, seq: what is added to the node's ID
 //!   or   ┌ flags ┬ ms ┬ seq ┬ value … ┬ pieces ┐                         SAME_FIELDS: its names are the head's
 //! ```
-//! Each box is an element of a listpack (`pack.rs`). The node's ID, by which it is found, is the one of the entry it
+//! Each box is an element of a listpack. The node's ID, by which it is found, is the one of the entry it
 //! began with; that entry may be gone since. `pieces` counts the elements of the entry before it, so that entries
 //! can be walked from the end; the head's 0 ends such a walk. A deleted entry stays, with a flag.
 //!
@@ -19,7 +19,7 @@
 use alloc::vec::Vec;
 
 use super::id::StreamId;
-use super::pack::{EMPTY_LEN, Pack, Reader, Value};
+use crate::types::listpack::{Cursor, Element, Listpack};
 
 const DELETED: i64 = 1;
 const SAME_FIELDS: i64 = 2;
@@ -29,7 +29,7 @@ const FIXED_PIECES: usize = 3;
 /// Entries of neighbouring IDs. Knows its own ID only as an argument.
 #[derive(Clone, Debug)]
 pub(super) struct Node {
-    pack: Pack,
+    pack: Listpack,
 }
 
 /// An entry to be added: names and values in turn.
@@ -70,20 +70,20 @@ impl Node {
     where
         F: Iterator<Item = &'f [u8]> + Clone,
     {
-        let mut pack = Pack::with_capacity(capacity.max(EMPTY_LEN));
-        pack.append(|out| {
-            out.push_int(0);
-            out.push_int(0);
-            out.push_int(as_int(entry.pairs));
-            entry.names().for_each(|name| out.push_bytes(name));
-            out.push_int(0);
+        let mut pack = Listpack::with_capacity(capacity);
+        pack.append_with(|out| {
+            out.push(0);
+            out.push(0);
+            out.push(as_int(entry.pairs));
+            entry.names().for_each(|name| out.push(name));
+            out.push(0);
         });
         Self { pack }
     }
 
     /// The node that these bytes are; `None` if they are none.
     pub(super) fn from_bytes(id: StreamId, bytes: Vec<u8>) -> Option<Self> {
-        let node = Self { pack: Pack::from_bytes(bytes)? };
+        let node = Self { pack: Listpack::from_bytes(bytes)? };
         node.is_sound(id).then_some(node)
     }
 
@@ -94,17 +94,17 @@ impl Node {
 
     /// Length of [`Self::as_bytes`].
     pub(super) fn len_bytes(&self) -> usize {
-        self.pack.len_bytes()
+        self.pack.bytes_len()
     }
 
     /// Heap that it holds.
     pub(super) fn memory(&self) -> usize {
-        self.pack.capacity()
+        self.pack.memory()
     }
 
     /// Gives back memory that is not in use.
     pub(super) fn shrink(&mut self) {
-        self.pack.shrink();
+        self.pack.shrink_to_fit();
     }
 
     /// Entries that are not deleted.
@@ -119,13 +119,13 @@ impl Node {
     }
 
     fn counts(&self) -> (u64, u64) {
-        let mut reader = self.pack.reader();
+        let mut reader = self.pack.cursor();
         let mut count = || reader.next_int().and_then(|count| u64::try_from(count).ok()).unwrap_or(0);
         (count(), count())
     }
 
     fn set_counts(&mut self, live: u64, deleted: u64) {
-        let mut reader = self.pack.reader();
+        let mut reader = self.pack.cursor();
         let live_at = reader.offset();
         // The second first: replacing the first may move it.
         if reader.skip(1).is_some() {
@@ -141,21 +141,21 @@ impl Node {
         F: Iterator<Item = &'f [u8]> + Clone,
     {
         let is_same = self.has_names(entry);
-        let mut reader = self.pack.reader();
+        let mut reader = self.pack.cursor();
         let (live_at, live) = (reader.offset(), reader.next_int().unwrap_or(0));
         self.pack.replace_int(live_at, live.saturating_add(1));
         let (ms, seq) = entry.id.offset_from(id);
-        self.pack.append(|out| {
-            out.push_int(if is_same { SAME_FIELDS } else { 0 });
-            out.push_int(ms);
-            out.push_int(seq);
+        self.pack.append_with(|out| {
+            out.push(if is_same { SAME_FIELDS } else { 0 });
+            out.push(ms);
+            out.push(seq);
             if is_same {
-                entry.values().for_each(|value| out.push_bytes(value));
+                entry.values().for_each(|value| out.push(value));
             } else {
-                out.push_int(as_int(entry.pairs));
-                entry.texts().for_each(|text| out.push_bytes(text));
+                out.push(as_int(entry.pairs));
+                entry.texts().for_each(|text| out.push(text));
             }
-            out.push_int(as_int(pieces(is_same, entry.pairs)));
+            out.push(as_int(pieces(is_same, entry.pairs)));
         });
     }
 
@@ -169,8 +169,8 @@ impl Node {
     }
 
     /// How many names the head has, and a reader before them.
-    fn names(&self) -> Option<(usize, Reader<'_>)> {
-        let mut reader = self.pack.reader();
+    fn names(&self) -> Option<(usize, Cursor<'_>)> {
+        let mut reader = self.pack.cursor();
         reader.skip(2)?;
         let count = usize::try_from(reader.next_int()?).ok()?;
         Some((count, reader))
@@ -202,10 +202,10 @@ impl Node {
             }
             if entry.is_live() {
                 let (place, resume) = (entry.place, walk.rest());
-                let before = self.pack.len_bytes();
+                let before = self.pack.bytes_len();
                 self.pack.replace_int(place.flags_at, place.flags | DELETED);
                 // A foreign writer may have chosen a longer encoding of the flags than ours.
-                let moved = before.saturating_sub(self.pack.len_bytes());
+                let moved = before.saturating_sub(self.pack.bytes_len());
                 marked = marked.saturating_add(1);
                 walk = self.resume(&resume, moved);
             }
@@ -219,8 +219,8 @@ impl Node {
         Walk {
             id: rest.id,
             names_len: rest.names_len,
-            names: self.pack.reader_at(rest.names_at),
-            reader: self.pack.reader_at(rest.at.saturating_sub(moved)),
+            names: self.pack.cursor_at(rest.names_at),
+            reader: self.pack.cursor_at(rest.at.saturating_sub(moved)),
             left_to_skip: rest.left_to_skip,
         }
     }
@@ -237,7 +237,7 @@ impl Node {
     #[inline]
     pub(super) fn walk_from(&self, id: StreamId, front: Front) -> Option<Walk<'_>> {
         let walk = self.walk(id)?;
-        Some(Walk { reader: self.pack.reader_at(walk.reader.offset().checked_add(front.0)?), ..walk })
+        Some(Walk { reader: self.pack.cursor_at(walk.reader.offset().checked_add(front.0)?), ..walk })
     }
 
     /// The first live entry, looked for from `front` on, and where it is.
@@ -250,7 +250,7 @@ impl Node {
 
     /// A walk over all entries from the last.
     pub(super) fn walk_back(&self, id: StreamId) -> Option<Walk<'_>> {
-        Some(Walk { reader: self.pack.reader_at_end(), ..self.walk(id)? })
+        Some(Walk { reader: self.pack.cursor_at_end(), ..self.walk(id)? })
     }
 
     /// ID of the last entry, deleted or not.
@@ -270,7 +270,7 @@ impl Node {
 
     /// Counts live and deleted entries while it checks everything about them.
     fn checked_counts(&self, id: StreamId) -> Option<(u64, u64)> {
-        let mut reader = self.pack.reader();
+        let mut reader = self.pack.cursor();
         let (live, deleted, names) = (reader.next_int()?, reader.next_int()?, reader.next_int()?);
         if live < 0 || deleted < 0 {
             return None;
@@ -346,8 +346,8 @@ impl Stored<'_> {
 pub(super) struct Walk<'a> {
     id: StreamId,
     names_len: usize,
-    names: Reader<'a>,
-    reader: Reader<'a>,
+    names: Cursor<'a>,
+    reader: Cursor<'a>,
     /// Elements of the entry last given that are yet to be passed.
     left_to_skip: usize,
 }
@@ -420,13 +420,13 @@ impl<'a> Walk<'a> {
 #[derive(Clone, Copy, Debug)]
 pub struct Fields<'a> {
     /// Where the names are, if not between the values.
-    names: Option<Reader<'a>>,
-    values: Reader<'a>,
+    names: Option<Cursor<'a>>,
+    values: Cursor<'a>,
     left: usize,
 }
 
 impl<'a> Iterator for Fields<'a> {
-    type Item = (Value<'a>, Value<'a>);
+    type Item = (Element<'a>, Element<'a>);
 
     #[inline]
     fn next(&mut self) -> Option<Self::Item> {

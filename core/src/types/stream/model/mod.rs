@@ -150,7 +150,7 @@ fn fields_of(shape: u8) -> Vec<Vec<u8>> {
 
 fn owned(entry: Entry<'_>) -> (StreamId, OwnedFields) {
     let mut buffer = itoa::Buffer::new();
-    let mut text = |value: super::Value<'_>| value.text(&mut buffer).to_vec();
+    let mut text = |value: crate::types::listpack::Element<'_>| value.text(&mut buffer).to_vec();
     (entry.id, entry.fields.map(|(name, value)| (text(name), text(value))).collect())
 }
 
