@@ -148,6 +148,39 @@ fn a_key_of_another_type_wakes_nobody() {
 }
 
 #[test]
+fn what_a_served_client_changes_itself_it_sees_as_watcher() {
+    on_both(|server| {
+        let (mut admin, mut client) = (server.raw(), server.raw());
+        client.send(b"WATCH b\r\nBLMOVE a b LEFT RIGHT 0\r\n");
+        client.expect(b"+OK\r\n");
+        until_blocked(&mut admin, 1);
+        admin.ask(b"RPUSH a v\r\n", b":1\r\n");
+        client.expect(b"$1\r\nv\r\n");
+        client.ask(b"MULTI\r\nPING\r\nEXEC\r\n", b"+OK\r\n+QUEUED\r\n*-1\r\n");
+        admin.ask(b"DEL b\r\n", b":1\r\n");
+    });
+}
+
+#[test]
+fn who_monitors_sees_a_command_when_it_begins_to_wait() {
+    on_both(|server| {
+        let (mut admin, mut client, mut monitor) = (server.raw(), server.raw(), server.raw());
+        monitor.ask(b"MONITOR\r\n", b"+OK\r\n");
+        client.send(b"BLPOP a 0\r\n");
+        until_blocked(&mut admin, 1);
+        admin.ask(b"RPUSH a v\r\nPING end\r\n", b":1\r\n$3\r\nend\r\n");
+        client.expect(&popped("a", "v"));
+        let mut seen = String::new();
+        while !seen.contains("\"end\"") {
+            seen.push_str(&String::from_utf8(monitor.take(1)).unwrap());
+        }
+        let at = |what: &str| seen.find(what).unwrap();
+        assert!(at("\"BLPOP\" \"a\" \"0\"") < at("\"RPUSH\""), "{seen}");
+        assert_eq!(seen.matches("BLPOP").count(), 1, "{seen}");
+    });
+}
+
+#[test]
 fn a_watched_key_makes_the_transaction_fail() {
     on_both(|server| {
         let (mut admin, mut client) = (server.raw(), server.raw());

@@ -35,10 +35,10 @@ pub(crate) fn exec(cx: &mut Ctx<'_>, _args: &Args<'_>) -> CmdResult {
 /// A watched key has expired since, though nobody has removed it yet.
 fn watches_expired(cx: &Ctx<'_>) -> bool {
     let now_ms = cx.now.unix_ms();
-    let fresh = cx.session.watched.iter().filter(|watched| !watched.was_expired);
-    fresh.into_iter().any(|watched| {
-        let key = cx.keys.key(&watched.key);
-        cx.keys.expiry_in(watched.db, key).is_some_and(|at| now_ms > at)
+    let fresh = cx.session.watched.iter().filter(|(_, watched)| !watched.was_expired);
+    fresh.into_iter().any(|((db, key), _)| {
+        let key = cx.keys.key(key);
+        cx.keys.expiry_in(*db, key).is_some_and(|at| now_ms > at)
     })
 }
 
@@ -60,7 +60,7 @@ pub(crate) fn watch(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
         for bytes in args.iter_from(1) {
             let key = cx.keys.key(bytes);
             let was_expired = cx.keys.expiry_in(db, key).is_some_and(|at| now_ms > at);
-            cx.shared.watches.watch(cx.session, Watched { db, key: bytes.to_vec(), was_expired });
+            cx.shared.watches.watch(cx.session, (db, bytes.to_vec()), Watched { was_expired });
         }
     }
     cx.reply.ok();

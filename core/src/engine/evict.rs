@@ -208,8 +208,8 @@ impl Engine {
         let mut keys = self.keyspace.keys(db as usize, now);
         let place = keys.key(key);
         if keys.delete(place) {
+            //= valkey 9.1 INFO: what is evicted counts as no change since the last save
             self.shared.stats.evicted_keys += 1;
-            self.shared.stats.dirty += 1;
             self.shared.touch(db, key);
             self.shared.notify(NotifyClasses::EVICTED, "evicted", db, key);
         }

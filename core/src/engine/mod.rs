@@ -41,7 +41,7 @@ pub use self::pause::{Pause, PauseKind};
 pub use self::rng::Rng;
 pub use self::session::{ClientId, ClientSlot, Clients, NewClient, Session, SessionFlags};
 pub use self::shared::{Delivery, Shared};
-pub use self::watch::{Watched, Watches};
+pub use self::watch::{Watched, WatchedKeys, Watches};
 
 use self::commandlog::{CommandLogs, Measured};
 use self::evict::EvictionPool;
@@ -214,11 +214,12 @@ impl Engine {
             let events = core::mem::take(&mut self.keyspace.log);
             self.shared.follow(events);
         }
+        let began = *now;
         if self.shared.wait.is_some() {
             // It is counted when it gets its reply.
+            self.feed_monitors(command, session, db, args, began);
             return;
         }
-        let began = *now;
         if core::mem::take(&mut self.shared.runs_queue) {
             self.run_queue(session, out, now, host);
         }
@@ -269,10 +270,23 @@ impl Engine {
             };
             shared.commandlogs.record(settings, session, args, shared.redacted, began, measured);
         }
-        if !shared.monitors.is_empty()
-            && !command.flags.intersects(CommandFlags::SKIP_MONITOR | CommandFlags::ADMIN)
-        {
-            monitor::feed(shared, session, outcome.db, args, began);
+        self.feed_monitors(command, session, outcome.db, args, began);
+    }
+
+    /// Tells those who MONITOR of a command that has run or begins to wait.
+    fn feed_monitors(
+        &mut self,
+        command: &'static Command,
+        session: &Session,
+        db: u32,
+        args: &Args<'_>,
+        began: Moment,
+    ) {
+        //= valkey 9.1 MONITOR: a command that waits is shown when it begins to, not when it is served
+        let was_shown = session.blocked.is_some();
+        let is_hidden = command.flags.intersects(CommandFlags::SKIP_MONITOR | CommandFlags::ADMIN);
+        if !self.shared.monitors.is_empty() && !was_shown && !is_hidden {
+            monitor::feed(&mut self.shared, session, db, args, began);
         }
     }
 }

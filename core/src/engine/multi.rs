@@ -178,8 +178,10 @@ impl Engine {
         if let Some(command) = session.last_command {
             self.run(command, session, &args, &mut out, now, host);
         }
+        self.shared.watches.settle_own(session);
         if self.shared.wait.take().is_some() {
-            // Nothing for it; it keeps its place.
+            // Nothing for it; it keeps its place. What its arguments meant at first is in the request already.
+            self.shared.replaced.clear();
             if let Some(blocked) = &mut session.blocked {
                 blocked.request = request;
             }

@@ -142,8 +142,6 @@ impl Engine {
     }
 }
 
-/// Writes the error of a refused request.
-#[cold]
 /// Commands that a subscriber may give that speaks RESP2.
 fn runs_for_subscribers(command: &Command) -> bool {
     const NAMES: [&str; 9] = [
@@ -160,6 +158,8 @@ fn runs_for_subscribers(command: &Command) -> bool {
     NAMES.contains(&command.name)
 }
 
+/// Writes the error of a refused request.
+#[cold]
 pub(super) fn answer(refusal: &Refusal, args: &Args<'_>, reply: &mut Reply<'_>) {
     match refusal {
         Refusal::SecurityAttack => {}

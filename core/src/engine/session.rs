@@ -13,7 +13,7 @@ use bitflags::bitflags;
 use super::blocking::Blocked;
 use super::multi::Multi;
 use super::pubsub::Subscriptions;
-use super::watch::Watched;
+use super::watch::WatchedKeys;
 use crate::commands::table::Command;
 use crate::resp::Proto;
 
@@ -101,7 +101,7 @@ pub struct Session {
     /// The transaction that it is queuing.
     pub multi: Option<Box<Multi>>,
     /// Keys that it watches.
-    pub watched: Vec<Watched>,
+    pub watched: WatchedKeys,
     /// What it listens to.
     pub subscriptions: Subscriptions,
     /// The command that waits for keys.
@@ -190,7 +190,7 @@ impl Clients {
             last_command: None,
             commands_processed: 0,
             multi: None,
-            watched: Vec::new(),
+            watched: WatchedKeys::new(),
             subscriptions: Subscriptions::default(),
             blocked: None,
         };

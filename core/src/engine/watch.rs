@@ -1,6 +1,7 @@
 //! Who watches which key (WATCH), so that a change makes its transaction fail.
 
-use alloc::collections::BTreeMap;
+use alloc::collections::btree_map::Entry;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 
 use super::session::{ClientSlot, Clients, Session, SessionFlags};
@@ -8,16 +9,15 @@ use super::session::{ClientSlot, Clients, Session, SessionFlags};
 /// A key in its database.
 pub(super) type DbKey = (u32, Vec<u8>);
 
-/// A key that a session watches.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// A key that a session watches, as it was found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Watched {
-    /// Its database.
-    pub db: u32,
-    /// The key.
-    pub key: Vec<u8>,
     /// It had expired already, so that its removal is no change.
     pub was_expired: bool,
 }
+
+/// All keys that a session watches, by database and name.
+pub type WatchedKeys = BTreeMap<DbKey, Watched>;
 
 /// How a watched key has changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,9 +30,7 @@ pub(super) enum Change {
 
 //= valkey 9.1 WATCH: the removal of a key that had expired when it began to be watched is no change
 fn note(session: &mut Session, place: &DbKey, change: Change) {
-    let Some(watched) = session.watched.iter_mut().find(|own| own.db == place.0 && own.key == place.1) else {
-        return;
-    };
+    let Some(watched) = session.watched.get_mut(place) else { return };
     if change == Change::Expired && core::mem::take(&mut watched.was_expired) {
         return;
     }
@@ -41,10 +39,12 @@ fn note(session: &mut Session, place: &DbKey, change: Change) {
 
 /// All watched keys.
 ///
-/// Invariant: a slot stands under a key exactly once for each session that has the key in its list.
+/// Every step is O(log n): one client may watch very many keys, and one key be watched by very many clients.
+///
+/// Invariant: a slot stands under the keys that its session has in its list, and no others.
 #[derive(Debug, Default)]
 pub struct Watches {
-    by_key: BTreeMap<DbKey, Vec<ClientSlot>>,
+    by_key: BTreeMap<DbKey, BTreeSet<ClientSlot>>,
     /// What the client whose command runs watches and has changed; whether by an expiry.
     own: Vec<(DbKey, Change)>,
 }
@@ -61,23 +61,21 @@ impl Watches {
         self.by_key.len()
     }
 
-    /// A session watches a key from now on.
-    pub fn watch(&mut self, session: &mut Session, key: Watched) {
-        if session.watched.iter().any(|watched| watched.db == key.db && watched.key == key.key) {
-            return;
+    /// A session watches a key of a database from now on; one that it watches already stays as it was found first.
+    pub fn watch(&mut self, session: &mut Session, place: (u32, Vec<u8>), found: Watched) {
+        if let Entry::Vacant(vacant) = session.watched.entry(place) {
+            self.by_key.entry(vacant.key().clone()).or_default().insert(session.slot);
+            vacant.insert(found);
         }
-        self.by_key.entry((key.db, key.key.clone())).or_default().push(session.slot);
-        session.watched.push(key);
     }
 
     /// A session watches nothing more.
     pub fn unwatch(&mut self, session: &mut Session) {
-        for watched in core::mem::take(&mut session.watched) {
-            let place = (watched.db, watched.key);
-            if let Some(slots) = self.by_key.get_mut(&place) {
-                slots.retain(|&slot| slot != session.slot);
-                if slots.is_empty() {
-                    self.by_key.remove(&place);
+        for place in core::mem::take(&mut session.watched).into_keys() {
+            if let Entry::Occupied(mut slots) = self.by_key.entry(place) {
+                slots.get_mut().remove(&session.slot);
+                if slots.get().is_empty() {
+                    slots.remove();
                 }
             }
         }
