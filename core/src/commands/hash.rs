@@ -1,6 +1,7 @@
 //! Hash commands that set, read and remove single fields.
 
 use super::counter::{self, NOT_FINITE, Number};
+use super::element::reply_element;
 use super::string::wrong_arity;
 use crate::config::NotifyClasses as Class;
 use crate::engine::{Args, CmdError, CmdResult, Ctx};
@@ -8,7 +9,6 @@ use crate::keyspace::Key;
 use crate::num::Extended;
 use crate::resp::Reply;
 use crate::types::hash::{FieldSet, Found, Hash, Lifetime, Rules};
-use crate::types::listpack::Element;
 
 /// A hash can hold no more fields than handles name.
 pub(super) const FULL: CmdError = CmdError::Text("ERR hash can hold no more fields");
@@ -24,14 +24,6 @@ pub(super) fn rules(cx: &mut Ctx<'_>) -> Rules {
         listpack_value: compact.hash_listpack_value,
         hasher: cx.keys.keyspace().hasher(),
         now_ms: cx.now.unix_ms(),
-    }
-}
-
-/// Writes a name or a value as a bulk string.
-pub(super) fn reply_element(reply: &mut Reply<'_>, element: Element<'_>) {
-    match element {
-        Element::Bytes(bytes) => reply.bulk(bytes),
-        Element::Int(value) => reply.bulk_int(value),
     }
 }
 

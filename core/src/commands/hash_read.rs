@@ -3,13 +3,15 @@
 use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 
-use super::hash::reply_element;
+use super::element::reply_element;
+use super::limits::{REPEATED_LEN_MAX, REPEATED_MAX};
+use super::scan_options::{Scanned, reply_cursor, scan_value};
 use crate::engine::{Args, CmdError, CmdResult, Ctx, Rng};
-use crate::glob::{Case, glob_match};
-use crate::num;
+use crate::keyspace::Entry;
 use crate::resp::{Proto, Reply};
 use crate::types::hash::{Hash, Pair};
-use crate::types::random;
+use crate::types::listpack::Element;
+use crate::types::{Typed, random};
 
 /// HGETALL key
 pub(crate) fn hgetall(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
@@ -28,99 +30,50 @@ pub(crate) fn hgetall(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
 
 /// HKEYS key
 pub(crate) fn hkeys(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
-    let (key, now_ms) = (cx.key(args, 1), cx.now.unix_ms());
-    let Some(hash) = cx.keys.read_as::<Hash>(key)? else {
-        cx.reply.array(0);
-        return Ok(());
-    };
-    cx.reply.array(hash.live_len(now_ms));
-    hash.for_each(now_ms, |(name, _)| reply_element(&mut cx.reply, name));
-    Ok(())
+    one_of_each(cx, args, |(name, _)| name)
 }
 
 /// HVALS key
 pub(crate) fn hvals(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
+    one_of_each(cx, args, |(_, value)| value)
+}
+
+/// Tells the name or the value of each field.
+fn one_of_each(cx: &mut Ctx<'_>, args: &Args<'_>, of: impl for<'h> Fn(Pair<'h>) -> Element<'h>) -> CmdResult {
     let (key, now_ms) = (cx.key(args, 1), cx.now.unix_ms());
     let Some(hash) = cx.keys.read_as::<Hash>(key)? else {
         cx.reply.array(0);
         return Ok(());
     };
     cx.reply.array(hash.live_len(now_ms));
-    hash.for_each(now_ms, |(_, value)| reply_element(&mut cx.reply, value));
+    hash.for_each(now_ms, |pair| reply_element(&mut cx.reply, of(pair)));
     Ok(())
 }
 
-/// What HSCAN is asked for.
-struct ScanOptions<'a> {
-    pattern: Option<&'a [u8]>,
-    count: usize,
-    has_values: bool,
-}
-
-impl<'a> ScanOptions<'a> {
-    fn parse(args: &Args<'a>) -> Result<Self, CmdError> {
-        let mut options = Self { pattern: None, count: 10, has_values: true };
-        let mut index = 3;
-        while index < args.len() {
-            let next = args.get(index + 1);
-            index += match next {
-                Some(value) if args.is(index, "COUNT") => {
-                    let count = num::parse_i64(value).ok_or(CmdError::NOT_INTEGER)?;
-                    let count = usize::try_from(count).ok().filter(|&count| count > 0);
-                    options.count = count.ok_or(CmdError::SYNTAX)?;
-                    2
-                }
-                Some(value) if args.is(index, "MATCH") => {
-                    options.pattern = Some(value).filter(|pattern| *pattern != b"*");
-                    2
-                }
-                _ if args.is(index, "NOVALUES") => {
-                    options.has_values = false;
-                    1
-                }
-                _ if args.is(index, "NOSCORES") => {
-                    return Err(CmdError::Text("ERR NOSCORES option can only be used in ZSCAN"));
-                }
-                _ => return Err(CmdError::SYNTAX),
-            };
-        }
-        Ok(options)
-    }
-}
-
 /// `HSCAN key cursor [MATCH pattern] [COUNT count] [NOVALUES]`
-//= valkey 9.1 HSCAN: the options of a key that is missing are not read
 pub(crate) fn hscan(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
-    let cursor = num::parse_u64(args.at(2)).ok_or(CmdError::Text("ERR invalid cursor"))?;
+    let Some((cursor, options)) = scan_value::<Hash>(cx, args, Scanned::Hash)? else { return Ok(()) };
     let (key, now_ms) = (cx.key(args, 1), cx.now.unix_ms());
-    let (mut next, mut found, mut has_values) = (0, Vec::new(), true);
-    if let Some(hash) = cx.keys.read_as::<Hash>(key)? {
-        let options = ScanOptions::parse(args)?;
-        has_values = options.has_values;
-        next = hash.scan(cursor, options.count, now_ms, |(name, value)| {
-            let mut scratch = itoa::Buffer::new();
-            let text = name.text(&mut scratch);
-            if options.pattern.is_none_or(|pattern| glob_match(pattern, text, Case::Sensitive)) {
-                found.push((name, value));
-            }
-        });
-    }
+    let Some(hash) = cx.keys.look(key).and_then(Entry::object).and_then(Hash::of) else {
+        return Err(CmdError::WRONG_TYPE);
+    };
+    let mut found = Vec::new();
+    let next = hash.scan(cursor, options.count, now_ms, |(name, value)| {
+        if options.wants(name) {
+            found.push((name, value));
+        }
+    });
     cx.reply.array(2);
-    cx.reply.bulk(itoa::Buffer::new().format(next).as_bytes());
-    cx.reply.array(found.len() * if has_values { 2 } else { 1 });
+    reply_cursor(&mut cx.reply, next);
+    cx.reply.array(found.len() * if options.names_only { 1 } else { 2 });
     for (name, value) in found {
         reply_element(&mut cx.reply, name);
-        if has_values {
+        if !options.names_only {
             reply_element(&mut cx.reply, value);
         }
     }
     Ok(())
 }
-
-/// Fields that are told more than once are at most so many. The reference writes replies of any size.
-const REPEATED_MAX: u64 = 1 << 24;
-/// Nor is such a reply longer than this.
-const REPEATED_LEN_MAX: usize = 512 << 20;
 
 /// `HRANDFIELD key [count [WITHVALUES]]`
 pub(crate) fn hrandfield(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
@@ -193,9 +146,16 @@ fn repeated(
     if count > REPEATED_MAX {
         return Err(CmdError::OUT_OF_RANGE);
     }
+    let mut all = Vec::new();
+    if hash.encoding() == "listpack" {
+        // To count through a listpack for each draw would take longer.
+        hash.for_each(now_ms, |pair| all.push(pair));
+    }
     let (mut texts, mut picked) = (Vec::new(), 0);
     for _ in 0..count {
-        let Some(pair) = hash.random(rng, now_ms) else { break };
+        let pick = usize::try_from(rng.below(all.len().max(1) as u64)).unwrap_or(0);
+        let pair = all.get(pick).copied().or_else(|| hash.random(rng, now_ms));
+        let Some(pair) = pair else { break };
         reply_pair(&mut Reply::new(&mut texts, proto), pair, with_values);
         picked += 1;
         if texts.len() > REPEATED_LEN_MAX {
@@ -221,10 +181,11 @@ fn distinct<'h>(hash: &'h Hash, rng: &mut Rng, now_ms: i64, count: usize) -> Vec
                 pairs.push(pair);
             }
             if pairs.len() == count {
-                break;
+                return pairs;
             }
         }
-        return pairs;
+        // Most fields have expired and are yet to be removed: what is left is looked for.
+        pairs.clear();
     }
     let mut picks = random::distinct(rng, hash.live_len(now_ms), count).into_iter().peekable();
     let mut index = 0;

@@ -3,25 +3,18 @@
 use alloc::vec::Vec;
 use core::ops::Range;
 
+use super::element::reply_element;
 use crate::config::NotifyClasses as Class;
 use crate::engine::{Args, CmdError, CmdResult, Ctx};
 use crate::keyspace::Key;
 use crate::num;
 use crate::resp::Reply;
-use crate::types::list::{Direction, Element, End, Growth, List, ListLimits, Side};
+use crate::types::list::{Direction, End, Growth, List, ListLimits, Side};
 
 /// How far the parts of lists may grow, by the configuration.
 pub(super) fn limits(cx: &Ctx<'_>) -> ListLimits {
     let max_listpack_size = cx.shared.config.settings().compact.list_listpack_size;
     ListLimits { max_listpack_size, plain_len_min: cx.shared.list_plain_len_min }
-}
-
-/// Writes an element as a bulk string.
-pub(super) fn reply_element(reply: &mut Reply<'_>, element: Element<'_>) {
-    match element {
-        Element::Int(value) => reply.bulk_int(value),
-        Element::Bytes(bytes) => reply.bulk(bytes),
-    }
 }
 
 /// The words of events.

@@ -1,15 +1,17 @@
 //! What SCAN, HSCAN, SSCAN and ZSCAN share: the cursor and the options.
 
 use crate::engine::{Args, CmdError, Ctx};
+use crate::glob::{Case, glob_match};
 use crate::num;
 use crate::resp::Reply;
+use crate::types::Typed;
+use crate::types::listpack::Element;
 
 /// Types that a filter may name.
 const TYPE_NAMES: [&str; 6] = ["string", "list", "set", "zset", "hash", "stream"];
 
 /// What is walked over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[expect(dead_code, reason = "hashes and sorted sets come with their commands")]
 pub(super) enum Scanned {
     Keys,
     Set,
@@ -28,6 +30,33 @@ pub(super) struct ScanOptions<'a> {
     pub(super) kind: Option<&'static str>,
     /// Fields without their values, members without their scores.
     pub(super) names_only: bool,
+}
+
+impl ScanOptions<'_> {
+    /// Whether a field or a member is to be told.
+    pub(super) fn wants(&self, element: Element<'_>) -> bool {
+        let scratch = &mut itoa::Buffer::new();
+        self.pattern.is_none_or(|pattern| glob_match(pattern, element.text(scratch), Case::Sensitive))
+    }
+}
+
+/// Reads cursor and options of a walk over the value of the key at argument 1; `None`, already answered, when there is no
+/// such key.
+//= valkey 9.1 HSCAN, SSCAN, ZSCAN: without a key the options are not looked at
+pub(super) fn scan_value<'a, T: Typed>(
+    cx: &mut Ctx<'_>,
+    args: &Args<'a>,
+    scanned: Scanned,
+) -> Result<Option<(u64, ScanOptions<'a>)>, CmdError> {
+    let cursor = scan_cursor(args.at(2))?;
+    let key = cx.key(args, 1);
+    if cx.keys.read_as::<T>(key)?.is_none() {
+        cx.reply.array(2);
+        reply_cursor(&mut cx.reply, 0);
+        cx.reply.array(0);
+        return Ok(None);
+    }
+    Ok(Some((cursor, scan_options(cx, args, 3, scanned)?)))
 }
 
 /// A cursor.

@@ -2,10 +2,9 @@
 
 use alloc::vec::Vec;
 
-use super::scan_options::{Scanned, reply_cursor, scan_cursor, scan_options};
+use super::scan_options::{Scanned, reply_cursor, scan_value};
 use crate::config::NotifyClasses as Class;
 use crate::engine::{Args, CmdError, CmdResult, Ctx};
-use crate::glob::{Case, glob_match};
 use crate::keyspace::Entry;
 use crate::resp::Reply;
 use crate::types::Typed;
@@ -167,21 +166,14 @@ pub(crate) fn smembers(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
 
 /// `SSCAN key cursor [MATCH pattern] [COUNT count]`
 pub(crate) fn sscan(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
-    let cursor = scan_cursor(args.at(2))?;
+    let Some((cursor, options)) = scan_value::<Set>(cx, args, Scanned::Set)? else { return Ok(()) };
     let key = cx.key(args, 1);
-    //= valkey 9.1 SSCAN: without a key the options are not looked at
-    if cx.keys.read_as::<Set>(key)?.is_none() {
-        cx.reply.raw(b"*2\r\n$1\r\n0\r\n*0\r\n");
-        return Ok(());
-    }
-    let options = scan_options(cx, args, 3, Scanned::Set)?;
     let Some(set) = cx.keys.look(key).and_then(Entry::object).and_then(Set::of) else {
         return Err(CmdError::WRONG_TYPE);
     };
     let mut found: Vec<Element<'_>> = Vec::new();
     let next = set.scan(cursor, options.count, |member| {
-        let matches = |pattern| glob_match(pattern, member.text(&mut itoa::Buffer::new()), Case::Sensitive);
-        if options.pattern.is_none_or(matches) {
+        if options.wants(member) {
             found.push(member);
         }
     });

@@ -2,6 +2,7 @@
 
 use alloc::vec::Vec;
 
+use super::limits::REPEATED_LEN_MAX;
 use super::sets::{members_changed, reply_member, reply_set, set_rules};
 use crate::engine::{Args, CmdError, CmdResult, Ctx, Rng};
 use crate::num;
@@ -9,9 +10,7 @@ use crate::resp::Reply;
 use crate::types::listpack::Element;
 use crate::types::set::Set;
 
-/// No reply of members that may repeat is longer: what a client asks for with one number is bounded. Bytes.
-const REPEATED_LEN_MAX: u64 = 512 << 20;
-/// Up to so many of them the length is not looked at before.
+/// Up to so many members that may repeat the length of the reply is not looked at before.
 const REPEATED_UNCHECKED: u64 = 64;
 /// What a bulk string takes beside its bytes: mark, one digit, two line ends.
 const MEMBER_OVERHEAD: u64 = 6;
@@ -129,7 +128,7 @@ impl<'s> Draws<'s> {
 /// So many members, each drawn out of all.
 fn repeated(set: &Set, rng: &mut Rng, count: u64, reply: &mut Reply<'_>) -> CmdResult {
     let draws = Draws::new(set);
-    if count > REPEATED_UNCHECKED && repeated_len(&draws, rng.clone(), count) > REPEATED_LEN_MAX {
+    if count > REPEATED_UNCHECKED && repeated_len(&draws, rng.clone(), count) > REPEATED_LEN_MAX as u64 {
         return Err(CmdError::OUT_OF_RANGE);
     }
     reply.array(usize::try_from(count).unwrap_or(usize::MAX));
@@ -143,7 +142,7 @@ fn repeated(set: &Set, rng: &mut Rng, count: u64, reply: &mut Reply<'_>) -> CmdR
 fn repeated_len(draws: &Draws<'_>, mut rng: Rng, count: u64) -> u64 {
     let mut len = count.saturating_mul(MEMBER_OVERHEAD);
     for _ in 0..count {
-        if len > REPEATED_LEN_MAX {
+        if len > REPEATED_LEN_MAX as u64 {
             break;
         }
         len += draws.draw(&mut rng).len() as u64;

@@ -3,6 +3,7 @@
 use super::{bound, changed_entries, count_option, exact_id, exact_ids, write_entries};
 use crate::engine::{Args, CmdError, CmdResult, Ctx};
 use crate::num;
+use crate::types::listpack::Direction;
 use crate::types::stream::{IdBound, SetId, Stream, StreamId};
 
 /// XLEN key
@@ -15,24 +16,19 @@ pub(crate) fn xlen(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
 
 /// `XRANGE key start end [COUNT count]`
 pub(crate) fn xrange(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
-    let interval = interval(args, 2, 3)?;
-    let count = count(args)?;
-    let key = cx.key(args, 1);
-    let Some(stream) = cx.keys.read_as::<Stream>(key)? else {
-        cx.reply.array(0);
-        return Ok(());
-    };
-    if count == 0 {
-        cx.reply.null_array();
-        return Ok(());
-    }
-    write_entries(&mut cx.reply, stream.entries().range(interval.0, interval.1).take(count));
-    Ok(())
+    range(cx, args, Direction::Forward)
 }
 
 /// `XREVRANGE key end start [COUNT count]`
 pub(crate) fn xrevrange(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
-    let interval = interval(args, 3, 2)?;
+    range(cx, args, Direction::Backward)
+}
+
+fn range(cx: &mut Ctx<'_>, args: &Args<'_>, direction: Direction) -> CmdResult {
+    let (start, end) = match direction {
+        Direction::Forward => interval(args, 2, 3)?,
+        Direction::Backward => interval(args, 3, 2)?,
+    };
     let count = count(args)?;
     let key = cx.key(args, 1);
     let Some(stream) = cx.keys.read_as::<Stream>(key)? else {
@@ -43,7 +39,11 @@ pub(crate) fn xrevrange(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
         cx.reply.null_array();
         return Ok(());
     }
-    write_entries(&mut cx.reply, stream.entries().range_back(interval.0, interval.1).take(count));
+    let entries = stream.entries();
+    match direction {
+        Direction::Forward => write_entries(&mut cx.reply, entries.range(start, end).take(count)),
+        Direction::Backward => write_entries(&mut cx.reply, entries.range_back(start, end).take(count)),
+    };
     Ok(())
 }
 

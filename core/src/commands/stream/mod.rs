@@ -31,12 +31,12 @@ pub(super) use self::group::{
 pub(super) use self::info::{xinfo_consumers, xinfo_groups, xinfo_stream};
 pub(super) use self::pending::xpending;
 pub(super) use self::read::{xread, xreadgroup};
+use crate::commands::element::reply_element;
 use crate::config::NotifyClasses as Class;
 use crate::engine::{Args, CmdError, Ctx};
 use crate::keyspace::Key;
 use crate::num;
 use crate::resp::Reply;
-use crate::types::listpack::Element;
 use crate::types::stream::{ConsumerId, Entry, Group, IdBound, IdError, Stream, StreamId};
 
 const INVALID_ID: CmdError = CmdError::Text(IdError::Invalid.text());
@@ -107,15 +107,8 @@ fn write_entry(reply: &mut Reply<'_>, entry: Entry<'_>) {
     write_id(reply, entry.id);
     reply.array(entry.fields.len() * 2);
     for (name, value) in entry.fields {
-        write_value(reply, name);
-        write_value(reply, value);
-    }
-}
-
-fn write_value(reply: &mut Reply<'_>, value: Element<'_>) {
-    match value {
-        Element::Int(value) => reply.bulk_int(value),
-        Element::Bytes(bytes) => reply.bulk(bytes),
+        reply_element(reply, name);
+        reply_element(reply, value);
     }
 }
 

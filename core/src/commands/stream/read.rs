@@ -6,9 +6,9 @@
 use alloc::vec::Vec;
 
 use super::{count_option, no_key_or_group, read_group, seen_consumer, write_entries, write_entry, write_id};
+use crate::commands::timeout;
 use crate::engine::{Args, CmdError, CmdResult, Ctx, Denied, Wait};
 use crate::keyspace::{Key, Kind};
-use crate::num;
 use crate::resp::{Proto, Reply};
 use crate::types::stream::{Ack, ConsumerId, GroupMut, ReadId, Stream, StreamId};
 
@@ -58,7 +58,7 @@ impl<'a> Request<'a> {
         while index < args.len() && request.streams == 0 {
             let left = args.len() - index - 1;
             if args.is(index, "BLOCK") && left > 0 {
-                request.block = Some(deadline(args.at(index + 1), cx.now.unix_ms())?);
+                request.block = Some(timeout::of_milliseconds(args.at(index + 1), cx.now)?);
                 index += 1;
             } else if args.is(index, "COUNT") && left > 0 {
                 request.count = count_option(args.at(index + 1), usize::MAX)?;
@@ -208,19 +208,6 @@ fn write_name(reply: &mut Reply<'_>, name: &[u8]) {
         reply.array(2);
     }
     reply.bulk(name);
-}
-
-/// When a wait of so many ms ends; `None`: never.
-fn deadline(text: &[u8], now_ms: i64) -> Result<Option<i64>, CmdError> {
-    let timeout =
-        num::parse_i64(text).ok_or(CmdError::Text("ERR timeout is not an integer or out of range"))?;
-    if timeout < 0 {
-        return Err(CmdError::Text("ERR timeout is negative"));
-    }
-    if timeout == 0 {
-        return Ok(None);
-    }
-    now_ms.checked_add(timeout).map(Some).ok_or(CmdError::Text("ERR timeout is out of range"))
 }
 
 #[cold]

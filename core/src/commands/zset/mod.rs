@@ -12,7 +12,6 @@ mod read;
 mod remove;
 mod scan;
 mod source;
-mod timeout;
 
 use crate::config::NotifyClasses as Class;
 use crate::engine::{Args, CmdError, CmdResult, Ctx};

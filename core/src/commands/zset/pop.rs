@@ -2,7 +2,8 @@
 
 use alloc::vec::Vec;
 
-use super::{changed, positive, reply_member, timeout};
+use super::{changed, positive, reply_member};
+use crate::commands::timeout;
 use crate::config::NotifyClasses as Class;
 use crate::engine::{Args, CmdError, CmdResult, Ctx, Denied, Wait};
 use crate::keyspace::{Key, Kind};
@@ -130,7 +131,7 @@ pub(crate) fn bzpopmax(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
 
 fn pop_or_wait(cx: &mut Ctx<'_>, args: &Args<'_>, end: End) -> CmdResult {
     let (keys, last) = (args.len() - 2, args.len() - 1);
-    let deadline_ms = timeout::deadline_ms(args.at(last), cx.now)?;
+    let deadline_ms = timeout::of_seconds(args.at(last), cx.now)?;
     match first_of(cx, args.iter_from(1).take(keys))? {
         Some(key) => take(cx, key, end, 1, Shape::KeyedFlat)?,
         None => wait(cx, args.iter_from(1).take(keys), deadline_ms),
@@ -198,7 +199,7 @@ pub(crate) fn zmpop(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
 /// `BZMPOP timeout numkeys key [key ...] MIN | MAX [COUNT count]`
 pub(crate) fn bzmpop(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
     let request = Request::parse(args, 2)?;
-    let deadline_ms = timeout::deadline_ms(args.at(1), cx.now)?;
+    let deadline_ms = timeout::of_seconds(args.at(1), cx.now)?;
     match first_of(cx, request.keys(args))? {
         Some(key) => take(cx, key, request.end, request.count, Shape::KeyedNested)?,
         None => wait(cx, request.keys(args), deadline_ms),

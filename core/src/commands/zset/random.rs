@@ -1,14 +1,14 @@
 //! ZRANDMEMBER.
 
+use alloc::vec::Vec;
+
 use super::{Form, reply_member};
-use crate::engine::{Args, CmdError, CmdResult, Ctx};
+use crate::commands::limits::{REPEATED_LEN_MAX, REPEATED_MAX};
+use crate::engine::{Args, CmdError, CmdResult, Ctx, Rng};
+use crate::resp::Reply;
+use crate::types::listpack::Element;
 use crate::types::random;
 use crate::types::zset::Zset;
-
-/// With repetition no more members are answered than this, and about so many bytes of them: a reply is not sized by a number
-/// alone. The reference writes until the client is gone.
-const REPEATED_MAX: u64 = 1 << 24;
-const REPEATED_BYTES_MAX: u64 = 1 << 32;
 
 /// `ZRANDMEMBER key [count [WITHSCORES]]`
 pub(crate) fn zrandmember(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
@@ -47,16 +47,7 @@ fn several(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
     };
     let rng = &mut cx.shared.rng;
     if count < 0 {
-        let picks = count.unsigned_abs();
-        let bytes = picks.saturating_mul((zset.memory() / zset.len()) as u64);
-        if picks > REPEATED_MAX || bytes > REPEATED_BYTES_MAX {
-            return Err(CmdError::OUT_OF_RANGE);
-        }
-        form.head(&mut cx.reply, usize::try_from(picks).unwrap_or(0));
-        for rank in random::repeated(rng, zset.len(), picks) {
-            zset.iter(rank..rank + 1).for_each(|pair| form.pair(&mut cx.reply, pair));
-        }
-        return Ok(());
+        return repeated(&mut cx.reply, rng, zset, count.unsigned_abs(), form);
     }
     let count = usize::try_from(count).unwrap_or(usize::MAX).min(zset.len());
     form.head(&mut cx.reply, count);
@@ -79,6 +70,27 @@ fn several(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
             for rank in chosen {
                 zset.iter(rank..rank + 1).for_each(|pair| form.pair(&mut cx.reply, pair));
             }
+        }
+    }
+    Ok(())
+}
+
+/// So many members, each drawn out of all.
+fn repeated(reply: &mut Reply<'_>, rng: &mut Rng, zset: &Zset, picks: u64, form: Form) -> CmdResult {
+    let bytes = picks.saturating_mul((zset.memory() / zset.len()) as u64);
+    if picks > REPEATED_MAX || bytes > REPEATED_LEN_MAX as u64 {
+        return Err(CmdError::OUT_OF_RANGE);
+    }
+    form.head(reply, usize::try_from(picks).unwrap_or(0));
+    let all: Vec<(Element<'_>, f64)> = match zset {
+        // To count through a listpack for each draw would take longer.
+        Zset::Small(_) => zset.iter(0..zset.len()).collect(),
+        Zset::Large(_) => Vec::new(),
+    };
+    for rank in random::repeated(rng, zset.len(), picks) {
+        match all.get(rank) {
+            Some(&pair) => form.pair(reply, pair),
+            None => zset.iter(rank..rank + 1).for_each(|pair| form.pair(reply, pair)),
         }
     }
     Ok(())
