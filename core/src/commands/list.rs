@@ -9,7 +9,7 @@ use crate::engine::{Args, CmdError, CmdResult, Ctx};
 use crate::keyspace::Key;
 use crate::num;
 use crate::resp::Reply;
-use crate::types::list::{Direction, End, Growth, List, ListLimits, Side};
+use crate::types::list::{Direction, Element, End, Growth, List, ListLimits, Side};
 
 /// How far the parts of lists may grow, by the configuration.
 pub(super) fn limits(cx: &Ctx<'_>) -> ListLimits {
@@ -185,11 +185,11 @@ pub(crate) fn lset(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
     let list = cx.keys.write_as::<List>(key)?.ok_or(CmdError::NO_SUCH_KEY)?;
     let index = args.int(2)?;
     list.grow(Growth::of([args.at(3)]), limits);
-    let found = list.set(index, args.at(3));
-    list.shrink(limits);
-    if !found {
+    //= valkey 9.1 LSET, LINSERT: a list made ready for an element that then finds no place keeps its large form
+    if !list.set(index, args.at(3)) {
         return Err(CmdError::Text("ERR index out of range"));
     }
+    list.shrink(limits);
     cx.reply.ok();
     cx.changed(Class::LIST, "lset", key.bytes);
     Ok(())
@@ -215,7 +215,6 @@ pub(crate) fn linsert(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
         cx.reply.count(len);
         cx.changed(Class::LIST, "linsert", key.bytes);
     } else {
-        list.shrink(limits);
         cx.reply.integer(-1);
     }
     Ok(())
@@ -373,13 +372,20 @@ pub(super) fn move_element(
     }
     cx.keys.write_as::<List>(target)?;
     let mut scratch = itoa::Buffer::new();
-    let popped = cx
-        .keys
-        .write_as::<List>(source)?
-        .and_then(|list| list.pop(ends.0, |element| element.text(&mut scratch).to_vec()));
+    let mut growth = Growth::default();
+    let popped = cx.keys.write_as::<List>(source)?.and_then(|list| {
+        let is_quicklist = list.encoding() == "quicklist";
+        list.pop(ends.0, |element| {
+            //= valkey 9.1 LMOVE: the length of an integer out of a quicklist is not looked at
+            let is_number = is_quicklist && matches!(element, Element::Int(_));
+            let len_bytes = if is_number { 0 } else { element.len() };
+            growth = Growth { len_bytes, count: 1 };
+            element.text(&mut scratch).to_vec()
+        })
+    });
     let Some(element) = popped else { return Ok(false) };
     let list = cx.keys.write_or_insert(target, List::new)?;
-    list.grow(Growth::of([&element[..]]), limits);
+    list.grow(growth, limits);
     list.push(ends.1, &element[..]);
     cx.reply.bulk(&element);
     cx.changed_too(Class::LIST, push_event(ends.1), target.bytes);

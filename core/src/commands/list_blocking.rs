@@ -64,8 +64,8 @@ pub(crate) fn brpoplpush(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
 
 /// `BLMPOP timeout numkeys key [key ...] LEFT | RIGHT [COUNT count]`
 pub(crate) fn blmpop(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
-    let deadline_ms = timeout::of_seconds(args.at(1), cx.now)?;
     let request = MultiPop::parse(args, 2)?;
+    let deadline_ms = timeout::of_seconds(args.at(1), cx.now)?;
     if !request.run(cx, args)? {
         wait(cx, args, request.keys.clone(), deadline_ms, Denied::NullArray);
     }

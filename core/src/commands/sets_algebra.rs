@@ -148,7 +148,7 @@ pub(crate) fn sdiff(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
     let rules = set_rules(cx);
     match parted(&cx.keys, args, 1) {
         None => cx.reply.set(0),
-        Some((first, others)) if probes(first, &others) => {
+        Some((first, others)) if probes(first.len(), others.iter().map(|set| set.len())) => {
             reply_members(&mut cx.reply, difference(first, &others));
         }
         Some((first, others)) => {

@@ -323,6 +323,7 @@ mod tests {
         both(|r| r.big_number(b"123"), b"$3\r\n123\r\n", b"(123\r\n");
     }
 
+    //= security CVE-2025-49112: a head that is known last, and one of nothing
     #[test]
     fn a_head_goes_before_what_is_written() {
         let fill = |r: &mut Reply<'_>| {

@@ -8,6 +8,7 @@ use super::source::{Source, accepts};
 use super::{FULL, Form, rules, store};
 use crate::engine::{Args, CmdError, CmdResult, Ctx};
 use crate::num;
+use crate::types::set::probes;
 use crate::types::zset::{Change, Score, SortedSet, Zset};
 
 /// Which operation.
@@ -264,10 +265,23 @@ impl Request {
 /// What is in the first source only.
 fn diff(sources: &[(Source<'_>, f64)], result: &mut SortedSet) {
     let Some(((first, _), others)) = sources.split_first() else { return };
-    first.each(|member, score| {
-        if others.iter().all(|(other, _)| other.score(member).is_none()) {
-            result.insert(member, Score::new(score).unwrap_or_default());
-        }
+    let others = others.iter().map(|(other, _)| *other).filter(|other| other.len() > 0);
+    let others: Vec<Source<'_>> = others.collect();
+    let mut add = |member: &[u8], score| {
+        result.insert(member, Score::new(score).unwrap_or_default());
         ControlFlow::Continue(())
-    });
+    };
+    if probes(first.len(), others.iter().map(|other| other.len())) {
+        return first.each(|member, score| {
+            let is_elsewhere = others.iter().any(|other| other.score(member).is_some());
+            if is_elsewhere { ControlFlow::Continue(()) } else { add(member, score) }
+        });
+    }
+    first.each(&mut add);
+    for other in others {
+        other.each(|member, _| {
+            result.remove(member);
+            if result.is_empty() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        });
+    }
 }

@@ -235,7 +235,7 @@ impl Quicklist {
 
     /// Removes the first `limit` elements in a direction that are these bytes. Returns how many. O(bytes).
     pub(super) fn delete_equal(&mut self, bytes: &[u8], limit: usize, direction: Direction) -> usize {
-        let (mut deleted, mut emptied, len) = (0, false, self.nodes.len());
+        let (mut deleted, mut emptied, mut last_emptied, len) = (0, 0, 0, self.nodes.len());
         for step in 0..len {
             let at = if direction == Direction::Forward { step } else { len - 1 - step };
             deleted += match &self.nodes[at] {
@@ -250,12 +250,17 @@ impl Quicklist {
                     self.edit(at, |node| node.delete_equal(bytes, limit - deleted, direction))
                 }
             };
-            emptied |= self.nodes[at].len() == 0;
+            if self.nodes[at].len() == 0 {
+                (emptied, last_emptied) = (emptied + 1, at);
+            }
             if deleted == limit {
                 break;
             }
         }
-        if emptied {
+        if emptied == 1 {
+            // Most often, and then there is no need to look at all others.
+            self.remove_node(last_emptied);
+        } else if emptied > 1 {
             self.nodes.retain(|node| node.len() > 0);
             self.node_memory = self.nodes.iter().map(Node::memory).sum();
             self.spare_nodes();

@@ -375,7 +375,11 @@ impl Set {
             Self::Table(table) if table.len() > rules.listpack_entries => {}
             Self::Listpack(_) | Self::Table(_) => {
                 let fits = |member: Element<'_>| member.len() <= rules.listpack_value;
-                if self.len() > rules.listpack_entries || !self.iter().all(fits) {
+                let bytes = self.iter().fold(0usize, |sum, member| sum.saturating_add(member.len()));
+                if self.len() > rules.listpack_entries
+                    || !self.iter().all(fits)
+                    || !Listpack::new().would_fit(bytes)
+                {
                     if matches!(self, Self::Listpack(_)) {
                         self.make_table(rules);
                     }

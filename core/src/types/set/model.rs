@@ -143,11 +143,25 @@ fn scan_step(set: &Set, model: &BTreeSet<Vec<u8>>, scan: &mut ScanWatch, count: 
     }
 }
 
+/// A random operation on about so many members.
+pub fn some_op(rng: &mut Rng, range: u64) -> Op {
+    let mut small = |bound| u16::try_from(rng.below(bound)).unwrap_or(0);
+    match small(20) {
+        0..9 => Op::Add(small(range)),
+        9..14 => Op::Remove(small(range)),
+        14 => Op::Pop(small(range)),
+        15 => Op::Sample(small(range)),
+        16 => Op::Burst(small(30).to_le_bytes()[0]),
+        17 if small(8) == 0 => Op::Copy,
+        _ => Op::Scan(small(20).to_le_bytes()[0]),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use alloc::vec::Vec;
 
-    use super::{Op, run, small_rules};
+    use super::{Op, run, small_rules, some_op};
     use crate::engine::Rng;
     use crate::types::set::{Added, Element, Set, SetRules};
 
@@ -157,18 +171,7 @@ mod tests {
         for seed in 0..runs {
             let mut rng = Rng::new(seed);
             let range = [20, 60, 400, 4000][usize::try_from(seed % 4).unwrap()];
-            let mut small = |bound| u16::try_from(rng.below(bound)).unwrap();
-            let ops: Vec<Op> = (0..steps)
-                .map(|_| match small(20) {
-                    0..9 => Op::Add(small(range)),
-                    9..14 => Op::Remove(small(range)),
-                    14 => Op::Pop(small(range)),
-                    15 => Op::Sample(small(range)),
-                    16 => Op::Burst(u8::try_from(small(30)).unwrap()),
-                    17 if small(8) == 0 => Op::Copy,
-                    _ => Op::Scan(u8::try_from(small(20)).unwrap()),
-                })
-                .collect();
+            let ops: Vec<Op> = (0..steps).map(|_| some_op(&mut rng, range)).collect();
             run(&ops, &small_rules());
         }
     }
@@ -204,6 +207,24 @@ mod tests {
         assert_eq!((set.len(), set.encoding()), (3, "listpack"));
         set.narrow(&rules);
         assert_eq!((set.len(), set.encoding()), (3, "intset"));
+    }
+
+    #[test]
+    fn what_a_large_pop_leaves_may_be_too_long_for_a_listpack() {
+        if cfg!(miri) {
+            return;
+        }
+        let rules = SetRules { listpack_value: usize::MAX, listpack_entries: 100, ..small_rules() };
+        let mut set = Set::table(&rules);
+        for letter in b'a'..=b'r' {
+            set.add(Element::Bytes(&alloc::vec![letter; 400_000]), &rules);
+        }
+        set.pop(&mut Rng::new(1), 15, &rules, |_| {});
+        assert_eq!((set.len(), set.encoding()), (3, "hashtable"));
+        let mut short = set_of(&["a", "b", "c", "d", "e", "f"], &rules);
+        short.prepare(101, &rules);
+        short.pop(&mut Rng::new(3), 5, &rules, |_| {});
+        assert_eq!((short.len(), short.encoding()), (1, "listpack"));
     }
 
     #[test]

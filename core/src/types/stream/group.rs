@@ -218,6 +218,10 @@ impl Group {
         let consumer = self.consumers.get_mut(id.0)?.take()?;
         self.name_bytes -= name.len();
         self.free.push(id.0);
+        if self.names.is_empty() {
+            // However many there were once, nothing of them stays.
+            (self.consumers, self.free) = (Vec::new(), Vec::new());
+        }
         for (pending, ()) in consumer.pending.iter() {
             self.pending.remove(pending);
         }
