@@ -52,6 +52,30 @@ impl Pair {
         self.model.get(name).is_some_and(|(_, at)| at.is_none_or(|at| self.rules.now_ms <= at))
     }
 
+    /// A random operation.
+    pub fn some_op(&self, rng: &mut Rng) -> Op {
+        let [n, a, b, c, d, ..] = rng.next_u64().to_le_bytes();
+        let at = self.rules.now_ms + i64::from(a) - 20;
+        match b % 16 {
+            0..6 => {
+                let len = if c < 10 { 1000 } else { u16::from(c) };
+                let until = if a == 0 { i64::MAX } else { at };
+                let lifetime = [Lifetime::Endless, Lifetime::Keep, Lifetime::Until(until)];
+                Op::Set { n, len, lifetime: lifetime[usize::from(d % 3)] }
+            }
+            6..10 => Op::Remove { n },
+            10..12 => {
+                let [none, any, earlier, later] = [c % 8 == 0, c % 8 == 1, c % 8 == 2, c % 8 == 3];
+                Op::ExpireAt { n, at, condition: TimeCondition { none, any, earlier, later } }
+            }
+            12 => Op::Persist { n },
+            13 => Op::Wait { ms: c % 8 },
+            14 => Op::Expire { count_max: c % 16 },
+            _ if c < 16 => Op::Copy,
+            _ => Op::Wait { ms: 0 },
+        }
+    }
+
     /// Applies an operation to both.
     ///
     /// # Panics
@@ -203,31 +227,8 @@ fn bytes(element: Element<'_>) -> &[u8] {
 mod tests {
     use alloc::vec::Vec;
 
-    use super::{Lifetime, Op, Pair, TimeCondition};
+    use super::{Lifetime, Op, Pair};
     use crate::engine::Rng;
-
-    fn random_op(rng: &mut Rng, now_ms: i64) -> Op {
-        let [n, a, b, c, d, ..] = rng.next_u64().to_le_bytes();
-        let at = now_ms + i64::from(a) - 20;
-        match b % 16 {
-            0..6 => {
-                let len = if c < 10 { 1000 } else { u16::from(c) };
-                let until = if a == 0 { i64::MAX } else { at };
-                let lifetime = [Lifetime::Endless, Lifetime::Keep, Lifetime::Until(until)];
-                Op::Set { n, len, lifetime: lifetime[usize::from(d % 3)] }
-            }
-            6..10 => Op::Remove { n },
-            10..12 => {
-                let [none, any, earlier, later] = [c % 8 == 0, c % 8 == 1, c % 8 == 2, c % 8 == 3];
-                Op::ExpireAt { n, at, condition: TimeCondition { none, any, earlier, later } }
-            }
-            12 => Op::Persist { n },
-            13 => Op::Wait { ms: c % 8 },
-            14 => Op::Expire { count_max: c % 16 },
-            _ if c < 16 => Op::Copy,
-            _ => Op::Wait { ms: 0 },
-        }
-    }
 
     #[test]
     fn agrees_with_a_map() {
@@ -235,7 +236,7 @@ mod tests {
         for (seed, listpack_entries) in [(1, 0), (2, 100), (3, 512)] {
             let (mut pair, mut rng) = (Pair::new(listpack_entries), Rng::new(seed));
             for round in 0..rounds {
-                let op = random_op(&mut rng, pair.rules.now_ms);
+                let op = pair.some_op(&mut rng);
                 pair.apply(op);
                 if round % 16 == 0 {
                     pair.check(&mut rng);

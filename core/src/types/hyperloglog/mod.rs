@@ -15,6 +15,8 @@
 //! Source: Valkey 9.1 hyperloglog.c; Flajolet et al., "HyperLogLog", 2007; Heule et al., "HyperLogLog in
 //! practice", 2013.
 
+#[cfg(any(test, fuzzing))]
+pub mod check;
 mod estimate;
 mod murmur;
 mod registers;

@@ -2,6 +2,7 @@ use alloc::boxed::Box;
 use alloc::vec;
 use alloc::vec::Vec;
 
+use super::check::check_value;
 use super::{Encoding, HllError, REGISTERS, Registers, STALE, place};
 use super::{add, cached, count, create, dense_registers, encoding, sparse_text, to_dense};
 use crate::engine::Rng;
@@ -123,6 +124,7 @@ fn unions_agree_with_the_largest_registers() {
     }
 }
 
+//= security CVE-2025-32023: runs that add up to more than all registers
 #[test]
 fn forged_bytes_are_refused_or_read() {
     let mut rng = Rng::new(23);
@@ -138,16 +140,7 @@ fn forged_bytes_are_refused_or_read() {
                 _ => value.extend_from_within(at..),
             }
         }
-        let merged = Registers::new().merge(&value);
-        assert_eq!(to_dense(&mut value.clone()).map(drop), merged);
-        let counted = count(&mut value.clone()).map(drop);
-        assert!(counted == merged || cached(&value).is_some());
-        let _ = sparse_text(&value);
-        let _ = Registers::new().store(&mut value.clone(), LEN_MAX);
-        let before = value.clone();
-        if add(&mut value, &rng.next_u64().to_le_bytes(), LEN_MAX) != Ok(true) {
-            assert_eq!(value, before);
-        }
+        check_value(&value, &rng.next_u64().to_le_bytes());
     }
 }
 

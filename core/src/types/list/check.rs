@@ -1,9 +1,11 @@
 //! The list against a naive oracle: the same function is the unit test and the fuzz target.
 
 use alloc::collections::VecDeque;
+use alloc::vec;
 use alloc::vec::Vec;
 
 use super::{Direction, Element, End, Growth, List, ListLimits, NodeView, Repr, Side};
+use crate::engine::Rng;
 use crate::types::listpack::Listpack;
 
 /// An operation on a list. Indexes are taken modulo what there is where they must exist.
@@ -213,49 +215,49 @@ fn remove(model: &mut Model, bytes: &[u8], count: i64) -> usize {
     removed
 }
 
+fn below(rng: &mut Rng, bound: u64) -> usize {
+    usize::try_from(rng.below(bound)).unwrap_or(0)
+}
+
+fn some_string(rng: &mut Rng, long: usize) -> Vec<u8> {
+    match rng.below(12) {
+        0..6 => alloc::format!("{}", rng.below(9)).into_bytes(),
+        6 => alloc::format!("{}", rng.next_u64().cast_signed() >> rng.below(64)).into_bytes(),
+        7 => vec![b'x'; long + below(rng, 9) - 4],
+        8 => vec![b'y'; below(rng, long as u64)],
+        _ => vec![b'a'; below(rng, 6)],
+    }
+}
+
+/// A random operation, with strings about as long as these, at least 4.
+pub fn some_op(rng: &mut Rng, long: usize) -> Op {
+    let end = if rng.below(2) == 0 { End::Head } else { End::Tail };
+    let side = if rng.below(2) == 0 { Side::Before } else { Side::After };
+    match rng.below(32) {
+        0..8 => Op::Push(end, (0..rng.below(4)).map(|_| some_string(rng, long)).collect()),
+        8..12 => Op::Pop(end),
+        12 => Op::PopMany(end, below(rng, 8)),
+        13..18 => Op::Set(rng.below(60).cast_signed() - 30, some_string(rng, long)),
+        18 => Op::Insert(None, side, some_string(rng, long)),
+        19..26 => Op::Insert(Some(below(rng, 1000)), side, some_string(rng, long)),
+        26..28 => Op::Remove(below(rng, 1000), rng.below(7).cast_signed() - 3),
+        28 => Op::Trim(below(rng, 4), below(rng, 40)),
+        29 => Op::Trim(below(rng, 2), 1000),
+        30 => Op::Rotate(end, side_end(side)),
+        _ => Op::Reload,
+    }
+}
+
+fn side_end(side: Side) -> End {
+    if side == Side::Before { End::Head } else { End::Tail }
+}
+
 #[cfg(test)]
 mod tests {
-    use alloc::vec;
     use alloc::vec::Vec;
 
-    use super::{End, ListLimits, Op, Side, run};
+    use super::{ListLimits, Op, run, some_op};
     use crate::engine::Rng;
-
-    fn below(rng: &mut Rng, bound: u64) -> usize {
-        usize::try_from(rng.below(bound)).unwrap()
-    }
-
-    fn string(rng: &mut Rng, long: usize) -> Vec<u8> {
-        match rng.below(12) {
-            0..6 => std::format!("{}", rng.below(9)).into_bytes(),
-            6 => std::format!("{}", rng.next_u64().cast_signed() >> rng.below(64)).into_bytes(),
-            7 => vec![b'x'; long + below(rng, 9) - 4],
-            8 => vec![b'y'; below(rng, long as u64)],
-            _ => vec![b'a'; below(rng, 6)],
-        }
-    }
-
-    fn op(rng: &mut Rng, long: usize) -> Op {
-        let end = if rng.below(2) == 0 { End::Head } else { End::Tail };
-        let side = if rng.below(2) == 0 { Side::Before } else { Side::After };
-        match rng.below(32) {
-            0..8 => Op::Push(end, (0..rng.below(4)).map(|_| string(rng, long)).collect()),
-            8..12 => Op::Pop(end),
-            12 => Op::PopMany(end, below(rng, 8)),
-            13..18 => Op::Set(rng.below(60).cast_signed() - 30, string(rng, long)),
-            18 => Op::Insert(None, side, string(rng, long)),
-            19..26 => Op::Insert(Some(below(rng, 1000)), side, string(rng, long)),
-            26..28 => Op::Remove(below(rng, 1000), rng.below(7).cast_signed() - 3),
-            28 => Op::Trim(below(rng, 4), below(rng, 40)),
-            29 => Op::Trim(below(rng, 2), 1000),
-            30 => Op::Rotate(end, side_end(side)),
-            _ => Op::Reload,
-        }
-    }
-
-    fn side_end(side: Side) -> End {
-        if side == Side::Before { End::Head } else { End::Tail }
-    }
 
     #[test]
     fn agrees_with_a_deque() {
@@ -270,7 +272,7 @@ mod tests {
                     continue;
                 }
                 let steps = if cfg!(miri) { 20 } else { 250 };
-                let ops: Vec<Op> = (0..steps).map(|_| op(&mut rng, long)).collect();
+                let ops: Vec<Op> = (0..steps).map(|_| some_op(&mut rng, long)).collect();
                 run(&ops, limits);
             }
         }

@@ -1,8 +1,10 @@
 //! The listpack against a naive oracle, and its reader against any bytes: for tests and fuzzing.
 
+use alloc::vec;
 use alloc::vec::Vec;
 
 use super::{COUNT_UNKNOWN, Direction, Element, HEADER_LEN, Listpack};
+use crate::engine::Rng;
 
 /// An operation on a listpack. Indexes are taken modulo what there is.
 #[derive(Clone, Debug)]
@@ -222,52 +224,52 @@ fn try_bytes(bytes: Vec<u8>) {
     }
 }
 
+fn below(rng: &mut Rng, bound: u64) -> usize {
+    usize::try_from(rng.below(bound)).unwrap_or(0)
+}
+
+fn string(rng: &mut Rng) -> Vec<u8> {
+    match rng.below(8) {
+        0..4 => alloc::format!("{}", rng.below(12)).into_bytes(),
+        4 => alloc::format!("{}", rng.next_u64().cast_signed() >> rng.below(64)).into_bytes(),
+        5 => vec![b'x'; below(rng, 200)],
+        6 if rng.below(20) == 0 => vec![b'y'; below(rng, if cfg!(miri) { 5000 } else { 40_000 })],
+        _ => vec![b'a' + rng.below(3).to_le_bytes()[0]; below(rng, 4)],
+    }
+}
+
+/// A random operation.
+pub fn some_op(rng: &mut Rng) -> Op {
+    let index = below(rng, 1000);
+    match rng.below(22) {
+        0..3 => Op::PushFront(string(rng)),
+        3..8 => Op::PushBack(string(rng)),
+        8 => Op::PushInt(rng.next_u64().cast_signed() >> rng.below(64)),
+        9..11 => Op::InsertBefore(index, string(rng)),
+        11..13 => Op::InsertAfter(index, string(rng)),
+        13..15 => Op::Replace(index, string(rng)),
+        15..17 => Op::Delete(index),
+        17 => Op::DeleteRange(rng.below(60).cast_signed() - 30, below(rng, 6)),
+        18 => Op::DeleteEqual(index, below(rng, 4), rng.below(2) == 0),
+        19 => Op::DeleteEqual(index, usize::MAX, rng.below(2) == 0),
+        20 => Op::Split(index, rng.below(2) == 0),
+        _ => Op::Reload,
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use alloc::vec;
     use alloc::vec::Vec;
 
-    use super::{Op, check_listpack, run};
+    use super::{Op, below, check_listpack, run, some_op, string};
     use crate::engine::Rng;
     use crate::types::listpack::Listpack;
-
-    fn below(rng: &mut Rng, bound: u64) -> usize {
-        usize::try_from(rng.below(bound)).unwrap()
-    }
-
-    fn string(rng: &mut Rng) -> Vec<u8> {
-        match rng.below(8) {
-            0..4 => std::format!("{}", rng.below(12)).into_bytes(),
-            4 => std::format!("{}", rng.next_u64().cast_signed() >> rng.below(64)).into_bytes(),
-            5 => vec![b'x'; below(rng, 200)],
-            6 if rng.below(20) == 0 => vec![b'y'; below(rng, if cfg!(miri) { 5000 } else { 40_000 })],
-            _ => vec![b'a' + u8::try_from(rng.below(3)).unwrap(); below(rng, 4)],
-        }
-    }
-
-    fn op(rng: &mut Rng) -> Op {
-        let index = below(rng, 1000);
-        match rng.below(22) {
-            0..3 => Op::PushFront(string(rng)),
-            3..8 => Op::PushBack(string(rng)),
-            8 => Op::PushInt(rng.next_u64().cast_signed() >> rng.below(64)),
-            9..11 => Op::InsertBefore(index, string(rng)),
-            11..13 => Op::InsertAfter(index, string(rng)),
-            13..15 => Op::Replace(index, string(rng)),
-            15..17 => Op::Delete(index),
-            17 => Op::DeleteRange(rng.below(60).cast_signed() - 30, below(rng, 6)),
-            18 => Op::DeleteEqual(index, below(rng, 4), rng.below(2) == 0),
-            19 => Op::DeleteEqual(index, usize::MAX, rng.below(2) == 0),
-            20 => Op::Split(index, rng.below(2) == 0),
-            _ => Op::Reload,
-        }
-    }
 
     #[test]
     fn agrees_with_a_vector() {
         let mut rng = Rng::new(17);
         for _ in 0..if cfg!(miri) { 2 } else { 60 } {
-            let ops: Vec<Op> = (0..if cfg!(miri) { 40 } else { 300 }).map(|_| op(&mut rng)).collect();
+            let ops: Vec<Op> = (0..if cfg!(miri) { 40 } else { 300 }).map(|_| some_op(&mut rng)).collect();
             run(&ops);
         }
     }

@@ -4,6 +4,7 @@ use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 
 use super::{Change, Score, Side, SortedSet};
+use crate::engine::Rng;
 use crate::keyspace::{HashSeed, KeyHasher};
 
 /// An operation on a small set of members and scores.
@@ -240,32 +241,32 @@ fn scan_step(set: &SortedSet, model: &Model, scan: &mut ScanWatch, count: usize)
     }
 }
 
+/// A random operation; more of them add elements while the set is to grow.
+pub fn some_op(rng: &mut Rng, growing: bool) -> Op {
+    let mut below = |bound: u64| u16::try_from(rng.below(bound)).unwrap_or(0);
+    let (number, score) = (below(700), below(60_000));
+    let small = below(24).to_le_bytes()[0];
+    match below(24) {
+        0..9 if growing => Op::Insert(number, score),
+        0..4 => Op::Remove(number),
+        4 => Op::RemoveRange(score, score % 6),
+        5 if score % 16 == 0 => Op::RemoveRange(score, score % 300),
+        9 if growing && score % 4 == 0 => Op::Burst(small * 2, score % 8 == 0),
+        10 | 11 => Op::Remove(number),
+        12 => Op::Pop(score % 2 == 0),
+        13 | 14 => Op::RankOfScore(score),
+        15 => Op::RankOfLex(number),
+        16 => Op::Walk(score, small, number.to_le_bytes()[0]),
+        17..20 => Op::Increase(number, score),
+        20..22 => Op::Scan(small / 4),
+        _ => Op::Insert(number, score),
+    }
+}
+
 /// Operations that a stream of random numbers makes; the mix changes so that the set grows and shrinks.
 pub fn random_ops(seed: u64, count: usize) -> Vec<Op> {
-    let mut rng = crate::engine::Rng::new(seed);
-    let mut ops = Vec::with_capacity(count);
-    for index in 0..count {
-        let mut below = |bound: u64| u16::try_from(rng.below(bound)).unwrap_or(0);
-        let (number, score) = (below(700), below(60_000));
-        let small = below(24).to_le_bytes()[0];
-        let growing = index / 800 % 2 == 0;
-        ops.push(match below(24) {
-            0..9 if growing => Op::Insert(number, score),
-            0..4 => Op::Remove(number),
-            4 => Op::RemoveRange(score, score % 6),
-            5 if score % 16 == 0 => Op::RemoveRange(score, score % 300),
-            9 if growing && score % 4 == 0 => Op::Burst(small * 2, score % 8 == 0),
-            10 | 11 => Op::Remove(number),
-            12 => Op::Pop(score % 2 == 0),
-            13 | 14 => Op::RankOfScore(score),
-            15 => Op::RankOfLex(number),
-            16 => Op::Walk(score, small, number.to_le_bytes()[0]),
-            17..20 => Op::Increase(number, score),
-            20..22 => Op::Scan(small / 4),
-            _ => Op::Insert(number, score),
-        });
-    }
-    ops
+    let mut rng = Rng::new(seed);
+    (0..count).map(|index| some_op(&mut rng, index / 800 % 2 == 0)).collect()
 }
 
 #[cfg(test)]

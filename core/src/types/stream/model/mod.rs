@@ -4,6 +4,7 @@
 //! for each group. Read counters are compared with a plain count where they are bound to be right.
 
 mod compare;
+mod nodes;
 mod random;
 
 use alloc::collections::BTreeMap;
@@ -15,6 +16,7 @@ use super::{
 };
 use crate::engine::Rng;
 
+pub use self::nodes::check_node;
 pub use self::random::some_op;
 
 use self::compare::{compare, reloaded};
