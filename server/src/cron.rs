@@ -12,6 +12,8 @@ use crate::outside::Outside;
 /// Keys that one turn of the loop removes at most, and frees of flushed databases.
 const EXPIRE_BATCH: usize = 256;
 const RECLAIM_BATCH: usize = 1024;
+/// Pairs of keys and clients that one turn forgets, of what clients had read that are gone.
+const FORGET_BATCH: usize = 256;
 /// Rates are sampled so often.
 const SAMPLE_EVERY_US: u64 = 100_000;
 /// The walk over all clients takes about a second.
@@ -28,6 +30,7 @@ impl<P: Platform> Outside<P> {
             || engine.is_evicting()
             || !self.resumed.is_empty()
             || engine.keyspace.to_reclaim() > 0
+            || engine.shared.tracking.is_cleaning()
         {
             return 0;
         }
@@ -52,6 +55,7 @@ impl<P: Platform> Outside<P> {
             engine.keyspace.reclaim_step(RECLAIM_BATCH);
             engine.shared.stats.reclaimed += (before - engine.keyspace.to_reclaim()) as u64;
         }
+        engine.shared.tracking.clean_step(FORGET_BATCH);
         if engine.is_evicting() {
             engine.make_room(self.now, self);
         }
@@ -78,7 +82,10 @@ impl<P: Platform> Outside<P> {
 
     /// There may be something due that was not at the last turn.
     pub(crate) fn may_be_due(&self, engine: &Engine) -> bool {
-        self.now.unix_ms() != self.done_to_ms || engine.keyspace.to_reclaim() > 0 || engine.is_evicting()
+        self.now.unix_ms() != self.done_to_ms
+            || engine.keyspace.to_reclaim() > 0
+            || engine.is_evicting()
+            || engine.shared.tracking.is_cleaning()
     }
 
     /// The periodic work has come due.
@@ -102,6 +109,9 @@ impl<P: Platform> Outside<P> {
         }
         if self.now.mono_us.saturating_sub(engine.shared.stats.sampled_us()) >= SAMPLE_EVERY_US {
             engine.shared.stats.sample(self.now.mono_us, &self.totals);
+        }
+        if engine.shared.tracking.clients() > 0 {
+            engine.shared.limit_tracked_keys();
         }
         self.scale_threads(engine, 0);
         let slots = self.connections.slots_len();

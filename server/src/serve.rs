@@ -175,6 +175,10 @@ impl<P: Platform> Server<P> {
             let resumed = core::mem::take(&mut self.outside.resumed);
             self.resume(resumed);
         }
+        if self.engine.shared.tracking.has_broadcast() {
+            self.engine.shared.broadcast_stale();
+            self.outside.settle(&mut self.engine, None);
+        }
         self.outside.flush_listed(&mut self.engine);
         self.fit_threads();
         self.outside.rest_threads(&self.engine);

@@ -5,6 +5,7 @@ use alloc::vec::Vec;
 use core::fmt::Write as _;
 
 use super::client_filter::Filter;
+use super::client_tracking::redirect;
 use crate::engine::host::IoUse;
 use crate::engine::pubsub::{self, Topic};
 use crate::engine::{
@@ -254,6 +255,9 @@ pub(super) fn flag_letters(session: &Session) -> String {
         (session.is_subscriber(), 'P'),
         (session.multi.is_some(), 'x'),
         (session.blocked.is_some() || session.flags.contains(SessionFlags::PAUSED), 'b'),
+        (session.flags.contains(SessionFlags::TRACKING), 't'),
+        (session.flags.contains(SessionFlags::TRACKING_BROKEN), 'R'),
+        (session.flags.contains(SessionFlags::TRACKING_BCAST), 'B'),
         (session.flags.contains(SessionFlags::DIRTY_CAS), 'd'),
     ];
     let letters = [
@@ -285,7 +289,9 @@ pub fn client_line(session: &Session, io: &IoUse, now_ms: i64) -> String {
     };
     let multi = session.multi.as_ref();
     let multi_bytes = multi.map_or(0, |multi| multi.memory());
+    let tracking_bytes = session.tracking.as_ref().map_or(0, |state| state.memory());
     let memory = multi_bytes
+        + tracking_bytes
         + SESSION_BYTES
         + io.query_len
         + io.query_free
@@ -297,7 +303,7 @@ pub fn client_line(session: &Session, io: &IoUse, now_ms: i64) -> String {
         line,
         "id={} addr={} laddr={} fd={} name={} age={} idle={} flags={} capa={} db={} sub={} psub={} ssub={} multi={} \
          watch={} qbuf={} qbuf-free={} argv-mem={} multi-mem={} rbs={} rbp={} obl={} oll={} omem={} tot-mem={memory} \
-         events={events} cmd={} user=default redir=-1 resp={} lib-name={} lib-ver={} tot-net-in={} tot-net-out={} \
+         events={events} cmd={} user=default redir={} resp={} lib-name={} lib-ver={} tot-net-in={} tot-net-out={} \
          tot-cmds={}",
         session.id,
         session.addr,
@@ -324,6 +330,7 @@ pub fn client_line(session: &Session, io: &IoUse, now_ms: i64) -> String {
         io.reply_chunks,
         io.reply_chunk_bytes,
         session.last_command.map_or("NULL", |command| command.full_name),
+        redirect(session),
         if session.proto == Proto::Resp3 { 3 } else { 2 },
         text(&session.lib_name),
         text(&session.lib_ver),

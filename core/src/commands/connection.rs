@@ -57,6 +57,7 @@ pub(crate) fn reset(cx: &mut Ctx<'_>, _args: &Args<'_>) -> CmdResult {
     let open = cx.shared.config.settings().requirepass.is_empty();
     super::transaction::leave(cx);
     cx.shared.pubsub.unsubscribe_all(cx.session);
+    cx.shared.disable_tracking(cx.session);
     cx.session.reset(open);
     cx.reply.set_proto(Proto::Resp2);
     cx.reply.status(b"RESET");

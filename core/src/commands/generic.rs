@@ -214,6 +214,7 @@ fn flush(cx: &mut Ctx<'_>, args: &Args<'_>, databases: core::ops::Range<usize>) 
         2 if args.is(1, "SYNC") => true,
         _ => return Err(CmdError::SYNTAX),
     };
+    cx.shared.all_is_stale();
     for db in databases.clone() {
         cx.all_changed(db, |cx, bytes| exists_in(cx, db, bytes));
     }
@@ -221,6 +222,9 @@ fn flush(cx: &mut Ctx<'_>, args: &Args<'_>, databases: core::ops::Range<usize>) 
     let removed: usize = databases.map(|db| keyspace.flush(db)).sum();
     // Without SYNC the memory is given back in small steps between turns of the loop.
     while sync && keyspace.reclaim_step(4096) {}
+    while sync && cx.shared.tracking.is_cleaning() {
+        cx.shared.tracking.clean_step(4096);
+    }
     cx.shared.stats.dirty += removed as u64;
     cx.reply.ok();
     Ok(())

@@ -3,6 +3,7 @@
 pub(super) use super::bitfield::{bitfield, bitfield_ro};
 pub(super) use super::bits::{bitcount, bitop, bitpos, getbit, setbit};
 pub(super) use super::client::*;
+pub(super) use super::client_tracking::*;
 pub(super) use super::command::*;
 pub(super) use super::commandlog::*;
 pub(super) use super::config::*;

@@ -6,6 +6,7 @@ mod bitfield;
 mod bits;
 mod client;
 mod client_filter;
+mod client_tracking;
 mod command;
 mod commandlog;
 mod config;

@@ -271,7 +271,7 @@ pub(super) static DIRECTIVES: &[Directive] = &[
     row("tls-session-cache-size", "", COUNT, "20480", NONE, LATER),
     row("tls-session-cache-timeout", "", COUNT, "300", NONE, LATER),
     row("tls-session-caching", "", Kind::Bool, "yes", NONE, LATER),
-    row("tracking-table-max-keys", "", Kind::Unsigned { min: 0, max: LONG_MAX }, "1000000", NONE, LATER),
+    row("tracking-table-max-keys", "", Kind::Unsigned { min: 0, max: LONG_MAX }, "1000000", NONE, LIVE),
     row("unixsocket", "", OPTIONAL, "", IMMUTABLE, STARTUP),
     row("unixsocketgroup", "", OPTIONAL, "", IMMUTABLE, STARTUP),
     row("unixsocketperm", "", Kind::Octal { max: 0o777 }, "0", IMMUTABLE, STARTUP),

@@ -13,6 +13,7 @@ use alloc::vec::Vec;
 
 use super::context::Moment;
 use super::host::Host;
+use super::tracking::By;
 use super::watch::DbKey;
 use super::{Engine, clock};
 use crate::config::{EvictBy, NotifyClasses};
@@ -86,11 +87,9 @@ impl Engine {
     /// Removes keys until no more than `maxmemory` is in use, or until the time for one call is over.
     pub fn make_room(&mut self, now: Moment, host: &mut dyn Host) -> Room {
         let limit = self.shared.config.settings().maxmemory;
-        let over = |engine: &Self, host: &mut dyn Host| {
-            let used = host.used_memory(engine.keyspace.slot_bytes());
-            used.saturating_sub(engine.keyspace.garbage_bytes()).saturating_sub(limit)
-        };
-        if limit == 0 || over(self, host) == 0 {
+        // What those who listen or track are sent for each key does not count, or eviction would feed on itself.
+        let mut over = if limit == 0 { 0 } else { self.used_memory(host).saturating_sub(limit) };
+        if over == 0 {
             self.end_eviction(now);
             return Room::Enough;
         }
@@ -102,9 +101,9 @@ impl Engine {
         let mut removed = 0;
         let room = loop {
             let Some((db, key)) = self.choose(policy.by, policy.volatile, now) else { break Room::Full };
-            self.evict(db, &key, now);
+            over = over.saturating_sub(self.evict(db, &key, now, host));
             removed += 1;
-            if over(self, host) == 0 {
+            if over == 0 {
                 break Room::Enough;
             }
             let spent_us = |host: &mut dyn Host| host.monotonic_us().saturating_sub(began_us);
@@ -203,16 +202,26 @@ impl Engine {
         keys.exists_in(place.0, key) && (!volatile || keys.expiry_in(place.0, key).is_some())
     }
 
-    fn evict(&mut self, db: u32, key: &[u8], now: Moment) {
+    /// Bytes in use, without those of values that are to be freed.
+    fn used_memory(&self, host: &mut dyn Host) -> u64 {
+        host.used_memory(self.keyspace.slot_bytes()).saturating_sub(self.keyspace.garbage_bytes())
+    }
+
+    /// Removes a key. Returns how many bytes that has freed.
+    fn evict(&mut self, db: u32, key: &[u8], now: Moment, host: &mut dyn Host) -> u64 {
+        let before = self.used_memory(host);
         let now = clock::plain(now, &self.shared.config);
         let mut keys = self.keyspace.keys(db as usize, now);
         let place = keys.key(key);
-        if keys.delete(place) {
+        let is_gone = keys.delete(place);
+        let freed = before.saturating_sub(self.used_memory(host));
+        if is_gone {
             //= valkey 9.1 INFO: what is evicted counts as no change since the last save
             self.shared.stats.evicted_keys += 1;
-            self.shared.touch(db, key);
+            self.shared.touch(db, key, By::Eviction);
             self.shared.notify(NotifyClasses::EVICTED, "evicted", db, key);
         }
+        freed
     }
 }
 

@@ -25,6 +25,7 @@ mod rng;
 mod session;
 mod shared;
 pub mod stats;
+pub mod tracking;
 mod watch;
 
 use alloc::boxed::Box;
@@ -48,6 +49,7 @@ use self::evict::EvictionPool;
 use self::latency::LatencyMonitor;
 use self::pubsub::PubSub;
 use self::stats::Stats;
+use self::tracking::Tracking;
 use crate::commands::table::{Command, CommandFlags};
 use crate::config::Config;
 use crate::keyspace::{HashSeed, Keyspace, Layout};
@@ -99,6 +101,7 @@ impl Engine {
                 watches: Watches::default(),
                 blocking: Blocking::default(),
                 pubsub: PubSub::default(),
+                tracking: Tracking::default(),
                 wait: None,
                 replaced: Vec::new(),
                 runs_queue: false,
@@ -126,6 +129,9 @@ impl Engine {
     ) -> Flow {
         let Some(mut session) = self.shared.clients.take(slot) else { return Flow::Close };
         let flow = self.execute_for(&mut session, args, out, now, host);
+        if session.flags.contains(SessionFlags::TRACKING_CACHING) {
+            end_caching(&mut session, flow);
+        }
         self.shared.clients.put(session);
         if self.shared.blocking.has_ready() {
             self.serve_waiting(now, host);
@@ -141,10 +147,14 @@ impl Engine {
         now: &mut Moment,
         host: &mut dyn Host,
     ) -> Flow {
-        let start = out.len();
         session.last_interaction_ms = now.unix_ms();
         let found = self.shared.lookup(args);
-        if let Some(refusal) = self.refusal(found, session, args, *now, host) {
+        let refusal = self.refusal(found, session, args, *now, host);
+        if !self.shared.deliveries.is_empty() || self.shared.tracking.has_own() {
+            self.deliver_first(session, out);
+        }
+        let start = out.len();
+        if let Some(refusal) = refusal {
             if matches!(refusal, reject::Refusal::SecurityAttack) {
                 reject::log_security_attack(session, host);
                 return Flow::Close;
@@ -172,6 +182,7 @@ impl Engine {
         }
         self.run(command, session, args, out, now, host);
         self.shared.watches.settle_own(session);
+        self.shared.settle_own_tracking(session, 0);
         if let Some(flow) = self.begin_wait(session, args) {
             return flow;
         }
@@ -180,6 +191,19 @@ impl Engine {
         let end = out.len();
         self.shared.references.retain(|(at, _)| *at <= end);
         flow
+    }
+
+    /// Writes what the session is to be told of what was done to make room for its command, ahead of the reply.
+    #[cold]
+    fn deliver_first(&mut self, session: &mut Session, out: &mut Vec<u8>) {
+        self.shared.settle_own_tracking(session, 0);
+        self.shared.deliveries.retain(|delivery| {
+            let is_own = delivery.to == session.slot;
+            if is_own {
+                out.extend_from_slice(&delivery.bytes);
+            }
+            !is_own
+        });
     }
 
     /// Runs a command that nothing speaks against, and keeps the books.
@@ -213,6 +237,9 @@ impl Engine {
         if !self.keyspace.log.is_empty() {
             let events = core::mem::take(&mut self.keyspace.log);
             self.shared.follow(events);
+        }
+        if session.flags.contains(SessionFlags::TRACKING) && command.flags.contains(CommandFlags::READONLY) {
+            self.shared.remember_reads(session, command, args);
         }
         let began = *now;
         if self.shared.wait.is_some() {
@@ -299,6 +326,15 @@ struct Outcome<'a> {
     /// The database it ran in.
     db: u32,
     reply: &'a [u8],
+}
+
+//= valkey 9.1 CLIENT CACHING: holds for the next command or transaction; commands of CLIENT do not count
+#[cold]
+fn end_caching(session: &mut Session, flow: Flow) {
+    let is_over = !matches!(flow, Flow::Postponed | Flow::Blocked) && session.multi.is_none();
+    if is_over && !session.last_command.is_some_and(|command| command.full_name.starts_with("client|")) {
+        session.flags.remove(SessionFlags::TRACKING_CACHING);
+    }
 }
 
 /// Drops a reply that the client asked not to get, and tells whether the client goes on.

@@ -78,6 +78,7 @@ impl Shared {
 
     /// Gives a client that has waited its reply, and has its pipeline go on.
     fn resume(&mut self, session: &mut Session, mut bytes: Vec<u8>) {
+        session.flags.remove(SessionFlags::TRACKING_CACHING);
         super::finish_reply(session, &mut bytes, 0);
         self.deliveries.push(Delivery { to: session.slot, bytes });
         self.requests.push(HostRequest::Unblocked(session.slot));
@@ -88,6 +89,7 @@ impl Shared {
         let Some(mut session) = self.clients.remove(slot) else { return };
         self.watches.unwatch(&mut session);
         self.pubsub.unsubscribe_all(&mut session);
+        self.tracking.forget(&mut session);
         self.blocking.remove(&mut session);
         self.monitors.retain(|&monitor| monitor != slot);
     }
@@ -174,7 +176,7 @@ impl Engine {
         let Some(blocked) = &mut session.blocked else { return };
         let request = core::mem::take(&mut blocked.request);
         let args = request.args();
-        let mut out = Vec::new();
+        let (mut out, before) = (Vec::new(), self.shared.deliveries.len());
         if let Some(command) = session.last_command {
             self.run(command, session, &args, &mut out, now, host);
         }
@@ -185,10 +187,14 @@ impl Engine {
             if let Some(blocked) = &mut session.blocked {
                 blocked.request = request;
             }
+            self.shared.settle_own_tracking(session, before);
             return;
         }
         self.shared.blocking.remove(session);
         self.shared.resume(session, out);
+        // What the command has others told, and the client itself, comes after its reply.
+        self.shared.deliveries[before..].rotate_right(1);
+        self.shared.settle_own_tracking(session, before + 1);
     }
 
     /// Ends the waits whose time is over.

@@ -5,6 +5,7 @@ use alloc::vec::Vec;
 use super::context::Ctx;
 use super::pubsub::Topic;
 use super::shared::Shared;
+use super::tracking::By;
 use super::watch::Change;
 use crate::config::NotifyClasses;
 use crate::keyspace::{KeyEvent, KeyLog};
@@ -16,13 +17,19 @@ impl Shared {
         !self.watches.is_empty() || !self.blocking.is_empty()
     }
 
+    /// Same, or tracks them.
+    #[inline]
+    fn is_anybody_concerned(&self) -> bool {
+        self.is_anybody_watching() || self.tracking.is_in_use()
+    }
+
     /// What the keyspace is to write down by itself.
     pub(super) fn log_wanted(&self) -> KeyLog {
         let notify = self.config.settings().notify;
         let told = notify.intersects(NotifyClasses::KEYSPACE | NotifyClasses::KEYEVENT);
         KeyLog {
-            expired: self.is_anybody_watching() || (told && notify.contains(NotifyClasses::EXPIRED)),
-            fields_expired: self.is_anybody_watching()
+            expired: self.is_anybody_concerned() || (told && notify.contains(NotifyClasses::EXPIRED)),
+            fields_expired: self.is_anybody_concerned()
                 || (told && notify.intersects(NotifyClasses::EXPIRED | NotifyClasses::GENERIC)),
             new: told && notify.contains(NotifyClasses::NEW),
             missed: told && notify.contains(NotifyClasses::KEY_MISS),
@@ -31,9 +38,12 @@ impl Shared {
 
     /// A key has changed.
     #[inline]
-    pub(super) fn touch(&mut self, db: u32, key: &[u8]) {
+    pub(super) fn touch(&mut self, db: u32, key: &[u8], by: By) {
         if self.is_anybody_watching() {
             self.touch_watched(db, key);
+        }
+        if self.tracking.is_in_use() {
+            self.key_is_stale(key, by);
         }
     }
 
@@ -78,10 +88,13 @@ impl Shared {
                     let place = (db, key);
                     self.watches.touch(&place, Change::Expired, &mut self.clients);
                     self.blocking.touch(&place);
+                    if self.tracking.is_in_use() {
+                        self.key_is_stale(&place.1, By::Expiry);
+                    }
                     self.notify(NotifyClasses::EXPIRED, "expired", db, &place.1);
                 }
                 KeyEvent::FieldsExpired { db, key } => {
-                    self.touch(db, &key);
+                    self.touch(db, &key, By::Expiry);
                     self.notify(NotifyClasses::EXPIRED, "hexpired", db, &key);
                 }
                 KeyEvent::Emptied { db, key } => self.notify(NotifyClasses::GENERIC, "del", db, &key),
@@ -105,7 +118,7 @@ impl Ctx<'_> {
     pub fn changed_in(&mut self, db: u32, class: NotifyClasses, event: &str, key: &[u8]) {
         self.shared.stats.dirty += 1;
         self.follow_log();
-        self.shared.touch(db, key);
+        self.shared.touch(db, key, By::Client(self.session.id));
         self.shared.notify(class, event, db, key);
     }
 
@@ -120,7 +133,7 @@ impl Ctx<'_> {
         let db = u32::try_from(self.keys.db()).unwrap_or(0);
         self.shared.stats.dirty += 1;
         self.follow_log();
-        self.shared.touch(db, key);
+        self.shared.touch(db, key, By::Client(self.session.id));
     }
 
     /// Adds to the changes that [`Self::changed`] has counted as one.

@@ -87,6 +87,9 @@ impl Engine {
         {
             return Some(Refusal::OutOfMemory);
         }
+        if self.shared.tracking.clients() > 0 {
+            self.shared.limit_tracked_keys();
+        }
         if session.multi.is_some() && command.flags.contains(CommandFlags::NO_MULTI) {
             return Some(Refusal::NotInTransaction(command));
         }

@@ -13,6 +13,7 @@ use bitflags::bitflags;
 use super::blocking::Blocked;
 use super::multi::Multi;
 use super::pubsub::Subscriptions;
+use super::tracking::TrackingState;
 use super::watch::WatchedKeys;
 use crate::commands::table::Command;
 use crate::resp::Proto;
@@ -58,6 +59,27 @@ bitflags! {
         const DIRTY_CAS = 1 << 13;
         /// Its commands may not wait for keys: they are part of a transaction.
         const DENY_BLOCKING = 1 << 14;
+        /// `CLIENT TRACKING ON`: is told when keys it has read change.
+        const TRACKING = 1 << 15;
+        /// Is told of all keys with its prefixes instead.
+        const TRACKING_BCAST = 1 << 16;
+        /// Only what it reads after `CLIENT CACHING YES` counts.
+        const TRACKING_OPTIN = 1 << 17;
+        /// What it reads after `CLIENT CACHING NO` does not count.
+        const TRACKING_OPTOUT = 1 << 18;
+        /// Is not told of what it changes itself.
+        const TRACKING_NOLOOP = 1 << 19;
+        /// `CLIENT CACHING` was given for the next command or transaction.
+        const TRACKING_CACHING = 1 << 20;
+        /// The client that it redirects messages to is gone.
+        const TRACKING_BROKEN = 1 << 21;
+        /// How it tracks.
+        const TRACKING_DETAILS = Self::TRACKING_BCAST.bits()
+            | Self::TRACKING_OPTIN.bits()
+            | Self::TRACKING_OPTOUT.bits()
+            | Self::TRACKING_NOLOOP.bits()
+            | Self::TRACKING_CACHING.bits()
+            | Self::TRACKING_BROKEN.bits();
     }
 }
 
@@ -106,6 +128,8 @@ pub struct Session {
     pub subscriptions: Subscriptions,
     /// The command that waits for keys.
     pub blocked: Option<Box<Blocked>>,
+    /// Whom it redirects to and its prefixes, while it tracks.
+    pub tracking: Option<Box<TrackingState>>,
 }
 
 impl Session {
@@ -193,6 +217,7 @@ impl Clients {
             watched: WatchedKeys::new(),
             subscriptions: Subscriptions::default(),
             blocked: None,
+            tracking: None,
         };
         let index = new.slot.0 as usize;
         if self.slots.len() <= index {

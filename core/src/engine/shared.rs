@@ -12,6 +12,7 @@ use super::pubsub::PubSub;
 use super::rng::Rng;
 use super::session::{ClientSlot, Clients};
 use super::stats::Stats;
+use super::tracking::Tracking;
 use super::watch::Watches;
 use crate::commands::table::Command;
 use crate::config::Config;
@@ -54,6 +55,8 @@ pub struct Shared {
     pub blocking: Blocking,
     /// Who listens to what.
     pub pubsub: PubSub,
+    /// Who may hold a copy of which key.
+    pub tracking: Tracking,
     /// The running command found nothing to give: its client waits.
     pub(super) wait: Option<Wait>,
     /// Arguments of the command that waits, by index, as they are to be when it runs again.

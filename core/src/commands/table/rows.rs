@@ -5,7 +5,7 @@ use super::*;
 use crate::commands::handlers as h;
 
 /// Commands and subcommands together.
-pub const COMMAND_COUNT: usize = 295;
+pub const COMMAND_COUNT: usize = 299;
 
 /// All commands, by name.
 pub static COMMANDS: &[Command] = &[
@@ -1508,7 +1508,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "client",
         full_name: "client",
-        id: CommandId(31),
+        id: CommandId(35),
         arity: -2,
         flags: CommandFlags::SENTINEL,
         acl: AclCategories::SLOW,
@@ -1525,9 +1525,70 @@ pub static COMMANDS: &[Command] = &[
         args: &[],
         subcommands: &[
             Command {
+                name: "caching",
+                full_name: "client|caching",
+                id: CommandId(15),
+                arity: 3,
+                flags: CommandFlags::ALLOW_BUSY
+                    .union(CommandFlags::NOSCRIPT)
+                    .union(CommandFlags::LOADING)
+                    .union(CommandFlags::STALE)
+                    .union(CommandFlags::SENTINEL),
+                acl: AclCategories::CONNECTION.union(AclCategories::SLOW),
+                tips: &[],
+                key_specs: &[],
+                group: "connection",
+                summary: "Says whether what the next command reads is tracked.",
+                since: "6.0.0",
+                complexity: "O(1)",
+                history: &[],
+                deprecated_since: "",
+                replaced_by: "",
+                doc_flags: &[],
+                args: &[Arg {
+                    name: "mode",
+                    kind: "oneof",
+                    display: "",
+                    token: "",
+                    since: "",
+                    deprecated_since: "",
+                    summary: "",
+                    key_spec: -1,
+                    flags: ArgFlags::empty(),
+                    args: &[
+                        Arg {
+                            name: "yes",
+                            kind: "pure-token",
+                            display: "yes",
+                            token: "YES",
+                            since: "",
+                            deprecated_since: "",
+                            summary: "",
+                            key_spec: -1,
+                            flags: ArgFlags::empty(),
+                            args: &[],
+                        },
+                        Arg {
+                            name: "no",
+                            kind: "pure-token",
+                            display: "no",
+                            token: "NO",
+                            since: "",
+                            deprecated_since: "",
+                            summary: "",
+                            key_spec: -1,
+                            flags: ArgFlags::empty(),
+                            args: &[],
+                        },
+                    ],
+                }],
+                subcommands: &[],
+                handler: h::client_caching,
+            },
+            Command {
                 name: "capa",
                 full_name: "client|capa",
-                id: CommandId(15),
+                id: CommandId(16),
                 arity: -3,
                 flags: CommandFlags::ALLOW_BUSY
                     .union(CommandFlags::NOSCRIPT)
@@ -1560,9 +1621,34 @@ pub static COMMANDS: &[Command] = &[
                 handler: h::client_capa,
             },
             Command {
+                name: "getredir",
+                full_name: "client|getredir",
+                id: CommandId(17),
+                arity: 2,
+                flags: CommandFlags::ALLOW_BUSY
+                    .union(CommandFlags::NOSCRIPT)
+                    .union(CommandFlags::LOADING)
+                    .union(CommandFlags::STALE)
+                    .union(CommandFlags::SENTINEL),
+                acl: AclCategories::CONNECTION.union(AclCategories::SLOW),
+                tips: &[],
+                key_specs: &[],
+                group: "connection",
+                summary: "Tells which client gets the connection's messages about stale keys.",
+                since: "6.0.0",
+                complexity: "O(1)",
+                history: &[],
+                deprecated_since: "",
+                replaced_by: "",
+                doc_flags: &[],
+                args: &[],
+                subcommands: &[],
+                handler: h::client_getredir,
+            },
+            Command {
                 name: "getname",
                 full_name: "client|getname",
-                id: CommandId(16),
+                id: CommandId(18),
                 arity: 2,
                 flags: CommandFlags::ALLOW_BUSY
                     .union(CommandFlags::NOSCRIPT)
@@ -1587,7 +1673,7 @@ pub static COMMANDS: &[Command] = &[
             Command {
                 name: "help",
                 full_name: "client|help",
-                id: CommandId(17),
+                id: CommandId(19),
                 arity: 2,
                 flags: CommandFlags::LOADING.union(CommandFlags::STALE).union(CommandFlags::SENTINEL),
                 acl: AclCategories::CONNECTION.union(AclCategories::SLOW),
@@ -1608,7 +1694,7 @@ pub static COMMANDS: &[Command] = &[
             Command {
                 name: "id",
                 full_name: "client|id",
-                id: CommandId(18),
+                id: CommandId(20),
                 arity: 2,
                 flags: CommandFlags::ALLOW_BUSY
                     .union(CommandFlags::NOSCRIPT)
@@ -1633,7 +1719,7 @@ pub static COMMANDS: &[Command] = &[
             Command {
                 name: "import-source",
                 full_name: "client|import-source",
-                id: CommandId(19),
+                id: CommandId(21),
                 arity: 3,
                 flags: CommandFlags::NOSCRIPT.union(CommandFlags::LOADING).union(CommandFlags::STALE),
                 acl: AclCategories::CONNECTION.union(AclCategories::SLOW),
@@ -1690,7 +1776,7 @@ pub static COMMANDS: &[Command] = &[
             Command {
                 name: "info",
                 full_name: "client|info",
-                id: CommandId(20),
+                id: CommandId(22),
                 arity: 2,
                 flags: CommandFlags::NOSCRIPT
                     .union(CommandFlags::LOADING)
@@ -1714,7 +1800,7 @@ pub static COMMANDS: &[Command] = &[
             Command {
                 name: "kill",
                 full_name: "client|kill",
-                id: CommandId(21),
+                id: CommandId(23),
                 arity: -3,
                 flags: CommandFlags::ADMIN
                     .union(CommandFlags::NOSCRIPT)
@@ -2287,7 +2373,7 @@ pub static COMMANDS: &[Command] = &[
             Command {
                 name: "list",
                 full_name: "client|list",
-                id: CommandId(22),
+                id: CommandId(24),
                 arity: -2,
                 flags: CommandFlags::ADMIN
                     .union(CommandFlags::NOSCRIPT)
@@ -2776,7 +2862,7 @@ pub static COMMANDS: &[Command] = &[
             Command {
                 name: "no-evict",
                 full_name: "client|no-evict",
-                id: CommandId(23),
+                id: CommandId(25),
                 arity: 3,
                 flags: CommandFlags::ALLOW_BUSY
                     .union(CommandFlags::ADMIN)
@@ -2841,7 +2927,7 @@ pub static COMMANDS: &[Command] = &[
             Command {
                 name: "no-touch",
                 full_name: "client|no-touch",
-                id: CommandId(24),
+                id: CommandId(26),
                 arity: 3,
                 flags: CommandFlags::ALLOW_BUSY
                     .union(CommandFlags::NOSCRIPT)
@@ -2901,7 +2987,7 @@ pub static COMMANDS: &[Command] = &[
             Command {
                 name: "pause",
                 full_name: "client|pause",
-                id: CommandId(25),
+                id: CommandId(27),
                 arity: -3,
                 flags: CommandFlags::ADMIN
                     .union(CommandFlags::NOSCRIPT)
@@ -2979,7 +3065,7 @@ pub static COMMANDS: &[Command] = &[
             Command {
                 name: "reply",
                 full_name: "client|reply",
-                id: CommandId(26),
+                id: CommandId(28),
                 arity: 3,
                 flags: CommandFlags::ALLOW_BUSY
                     .union(CommandFlags::NOSCRIPT)
@@ -3053,7 +3139,7 @@ pub static COMMANDS: &[Command] = &[
             Command {
                 name: "setinfo",
                 full_name: "client|setinfo",
-                id: CommandId(27),
+                id: CommandId(29),
                 arity: 4,
                 flags: CommandFlags::ALLOW_BUSY
                     .union(CommandFlags::NOSCRIPT)
@@ -3114,7 +3200,7 @@ pub static COMMANDS: &[Command] = &[
             Command {
                 name: "setname",
                 full_name: "client|setname",
-                id: CommandId(28),
+                id: CommandId(30),
                 arity: 3,
                 flags: CommandFlags::ALLOW_BUSY
                     .union(CommandFlags::NOSCRIPT)
@@ -3148,9 +3234,167 @@ pub static COMMANDS: &[Command] = &[
                 handler: h::client_setname,
             },
             Command {
+                name: "tracking",
+                full_name: "client|tracking",
+                id: CommandId(31),
+                arity: -3,
+                flags: CommandFlags::NOSCRIPT
+                    .union(CommandFlags::LOADING)
+                    .union(CommandFlags::STALE)
+                    .union(CommandFlags::SENTINEL),
+                acl: AclCategories::CONNECTION.union(AclCategories::SLOW),
+                tips: &[],
+                key_specs: &[],
+                group: "connection",
+                summary: "Has the connection told when keys that it may hold copies of change.",
+                since: "6.0.0",
+                complexity: "O(1); prefixes cost O(N log N), N being their number.",
+                history: &[],
+                deprecated_since: "",
+                replaced_by: "",
+                doc_flags: &[],
+                args: &[
+                    Arg {
+                        name: "status",
+                        kind: "oneof",
+                        display: "",
+                        token: "",
+                        since: "",
+                        deprecated_since: "",
+                        summary: "",
+                        key_spec: -1,
+                        flags: ArgFlags::empty(),
+                        args: &[
+                            Arg {
+                                name: "on",
+                                kind: "pure-token",
+                                display: "on",
+                                token: "ON",
+                                since: "",
+                                deprecated_since: "",
+                                summary: "",
+                                key_spec: -1,
+                                flags: ArgFlags::empty(),
+                                args: &[],
+                            },
+                            Arg {
+                                name: "off",
+                                kind: "pure-token",
+                                display: "off",
+                                token: "OFF",
+                                since: "",
+                                deprecated_since: "",
+                                summary: "",
+                                key_spec: -1,
+                                flags: ArgFlags::empty(),
+                                args: &[],
+                            },
+                        ],
+                    },
+                    Arg {
+                        name: "client-id",
+                        kind: "integer",
+                        display: "client-id",
+                        token: "REDIRECT",
+                        since: "",
+                        deprecated_since: "",
+                        summary: "",
+                        key_spec: -1,
+                        flags: ArgFlags::OPTIONAL,
+                        args: &[],
+                    },
+                    Arg {
+                        name: "prefix",
+                        kind: "string",
+                        display: "prefix",
+                        token: "PREFIX",
+                        since: "",
+                        deprecated_since: "",
+                        summary: "",
+                        key_spec: -1,
+                        flags: ArgFlags::OPTIONAL.union(ArgFlags::MULTIPLE).union(ArgFlags::MULTIPLE_TOKEN),
+                        args: &[],
+                    },
+                    Arg {
+                        name: "bcast",
+                        kind: "pure-token",
+                        display: "bcast",
+                        token: "BCAST",
+                        since: "",
+                        deprecated_since: "",
+                        summary: "",
+                        key_spec: -1,
+                        flags: ArgFlags::OPTIONAL,
+                        args: &[],
+                    },
+                    Arg {
+                        name: "optin",
+                        kind: "pure-token",
+                        display: "optin",
+                        token: "OPTIN",
+                        since: "",
+                        deprecated_since: "",
+                        summary: "",
+                        key_spec: -1,
+                        flags: ArgFlags::OPTIONAL,
+                        args: &[],
+                    },
+                    Arg {
+                        name: "optout",
+                        kind: "pure-token",
+                        display: "optout",
+                        token: "OPTOUT",
+                        since: "",
+                        deprecated_since: "",
+                        summary: "",
+                        key_spec: -1,
+                        flags: ArgFlags::OPTIONAL,
+                        args: &[],
+                    },
+                    Arg {
+                        name: "noloop",
+                        kind: "pure-token",
+                        display: "noloop",
+                        token: "NOLOOP",
+                        since: "",
+                        deprecated_since: "",
+                        summary: "",
+                        key_spec: -1,
+                        flags: ArgFlags::OPTIONAL,
+                        args: &[],
+                    },
+                ],
+                subcommands: &[],
+                handler: h::client_tracking,
+            },
+            Command {
+                name: "trackinginfo",
+                full_name: "client|trackinginfo",
+                id: CommandId(32),
+                arity: 2,
+                flags: CommandFlags::NOSCRIPT
+                    .union(CommandFlags::LOADING)
+                    .union(CommandFlags::STALE)
+                    .union(CommandFlags::SENTINEL),
+                acl: AclCategories::CONNECTION.union(AclCategories::SLOW),
+                tips: &[],
+                key_specs: &[],
+                group: "connection",
+                summary: "Tells how the connection tracks keys.",
+                since: "6.2.0",
+                complexity: "O(N), N being the number of its prefixes.",
+                history: &[],
+                deprecated_since: "",
+                replaced_by: "",
+                doc_flags: &[],
+                args: &[],
+                subcommands: &[],
+                handler: h::client_trackinginfo,
+            },
+            Command {
                 name: "unblock",
                 full_name: "client|unblock",
-                id: CommandId(29),
+                id: CommandId(33),
                 arity: -3,
                 flags: CommandFlags::ADMIN
                     .union(CommandFlags::NOSCRIPT)
@@ -3228,7 +3472,7 @@ pub static COMMANDS: &[Command] = &[
             Command {
                 name: "unpause",
                 full_name: "client|unpause",
-                id: CommandId(30),
+                id: CommandId(34),
                 arity: 2,
                 flags: CommandFlags::ADMIN
                     .union(CommandFlags::NOSCRIPT)
@@ -3259,7 +3503,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "command",
         full_name: "command",
-        id: CommandId(39),
+        id: CommandId(43),
         arity: -1,
         flags: CommandFlags::LOADING.union(CommandFlags::STALE).union(CommandFlags::SENTINEL),
         acl: AclCategories::CONNECTION.union(AclCategories::SLOW),
@@ -3278,7 +3522,7 @@ pub static COMMANDS: &[Command] = &[
             Command {
                 name: "count",
                 full_name: "command|count",
-                id: CommandId(32),
+                id: CommandId(36),
                 arity: 2,
                 flags: CommandFlags::LOADING.union(CommandFlags::STALE).union(CommandFlags::SENTINEL),
                 acl: AclCategories::CONNECTION.union(AclCategories::SLOW),
@@ -3299,7 +3543,7 @@ pub static COMMANDS: &[Command] = &[
             Command {
                 name: "docs",
                 full_name: "command|docs",
-                id: CommandId(33),
+                id: CommandId(37),
                 arity: -2,
                 flags: CommandFlags::LOADING.union(CommandFlags::STALE).union(CommandFlags::SENTINEL),
                 acl: AclCategories::CONNECTION.union(AclCategories::SLOW),
@@ -3331,7 +3575,7 @@ pub static COMMANDS: &[Command] = &[
             Command {
                 name: "getkeys",
                 full_name: "command|getkeys",
-                id: CommandId(34),
+                id: CommandId(38),
                 arity: -3,
                 flags: CommandFlags::LOADING.union(CommandFlags::STALE).union(CommandFlags::SENTINEL),
                 acl: AclCategories::CONNECTION.union(AclCategories::SLOW),
@@ -3377,7 +3621,7 @@ pub static COMMANDS: &[Command] = &[
             Command {
                 name: "getkeysandflags",
                 full_name: "command|getkeysandflags",
-                id: CommandId(35),
+                id: CommandId(39),
                 arity: -3,
                 flags: CommandFlags::LOADING.union(CommandFlags::STALE).union(CommandFlags::SENTINEL),
                 acl: AclCategories::CONNECTION.union(AclCategories::SLOW),
@@ -3423,7 +3667,7 @@ pub static COMMANDS: &[Command] = &[
             Command {
                 name: "help",
                 full_name: "command|help",
-                id: CommandId(36),
+                id: CommandId(40),
                 arity: 2,
                 flags: CommandFlags::LOADING.union(CommandFlags::STALE).union(CommandFlags::SENTINEL),
                 acl: AclCategories::CONNECTION.union(AclCategories::SLOW),
@@ -3444,7 +3688,7 @@ pub static COMMANDS: &[Command] = &[
             Command {
                 name: "info",
                 full_name: "command|info",
-                id: CommandId(37),
+                id: CommandId(41),
                 arity: -2,
                 flags: CommandFlags::LOADING.union(CommandFlags::STALE).union(CommandFlags::SENTINEL),
                 acl: AclCategories::CONNECTION.union(AclCategories::SLOW),
@@ -3476,7 +3720,7 @@ pub static COMMANDS: &[Command] = &[
             Command {
                 name: "list",
                 full_name: "command|list",
-                id: CommandId(38),
+                id: CommandId(42),
                 arity: -2,
                 flags: CommandFlags::LOADING.union(CommandFlags::STALE).union(CommandFlags::SENTINEL),
                 acl: AclCategories::CONNECTION.union(AclCategories::SLOW),
@@ -3548,7 +3792,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "commandlog",
         full_name: "commandlog",
-        id: CommandId(44),
+        id: CommandId(48),
         arity: -2,
         flags: CommandFlags::empty(),
         acl: AclCategories::SLOW,
@@ -3567,7 +3811,7 @@ pub static COMMANDS: &[Command] = &[
             Command {
                 name: "get",
                 full_name: "commandlog|get",
-                id: CommandId(40),
+                id: CommandId(44),
                 arity: 4,
                 flags: CommandFlags::ADMIN.union(CommandFlags::LOADING).union(CommandFlags::STALE),
                 acl: AclCategories::ADMIN.union(AclCategories::DANGEROUS).union(AclCategories::SLOW),
@@ -3650,7 +3894,7 @@ pub static COMMANDS: &[Command] = &[
             Command {
                 name: "help",
                 full_name: "commandlog|help",
-                id: CommandId(41),
+                id: CommandId(45),
                 arity: 2,
                 flags: CommandFlags::LOADING.union(CommandFlags::STALE),
                 acl: AclCategories::SLOW,
@@ -3671,7 +3915,7 @@ pub static COMMANDS: &[Command] = &[
             Command {
                 name: "len",
                 full_name: "commandlog|len",
-                id: CommandId(42),
+                id: CommandId(46),
                 arity: 3,
                 flags: CommandFlags::ADMIN.union(CommandFlags::LOADING).union(CommandFlags::STALE),
                 acl: AclCategories::ADMIN.union(AclCategories::DANGEROUS).union(AclCategories::SLOW),
@@ -3740,7 +3984,7 @@ pub static COMMANDS: &[Command] = &[
             Command {
                 name: "reset",
                 full_name: "commandlog|reset",
-                id: CommandId(43),
+                id: CommandId(47),
                 arity: 3,
                 flags: CommandFlags::ADMIN.union(CommandFlags::LOADING).union(CommandFlags::STALE),
                 acl: AclCategories::ADMIN.union(AclCategories::DANGEROUS).union(AclCategories::SLOW),
@@ -3812,7 +4056,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "config",
         full_name: "config",
-        id: CommandId(50),
+        id: CommandId(54),
         arity: -2,
         flags: CommandFlags::empty(),
         acl: AclCategories::SLOW,
@@ -3831,7 +4075,7 @@ pub static COMMANDS: &[Command] = &[
             Command {
                 name: "get",
                 full_name: "config|get",
-                id: CommandId(45),
+                id: CommandId(49),
                 arity: -3,
                 flags: CommandFlags::ADMIN
                     .union(CommandFlags::NOSCRIPT)
@@ -3866,7 +4110,7 @@ pub static COMMANDS: &[Command] = &[
             Command {
                 name: "help",
                 full_name: "config|help",
-                id: CommandId(46),
+                id: CommandId(50),
                 arity: 2,
                 flags: CommandFlags::LOADING.union(CommandFlags::STALE),
                 acl: AclCategories::SLOW,
@@ -3887,7 +4131,7 @@ pub static COMMANDS: &[Command] = &[
             Command {
                 name: "resetstat",
                 full_name: "config|resetstat",
-                id: CommandId(47),
+                id: CommandId(51),
                 arity: 2,
                 flags: CommandFlags::ADMIN
                     .union(CommandFlags::NOSCRIPT)
@@ -3911,7 +4155,7 @@ pub static COMMANDS: &[Command] = &[
             Command {
                 name: "rewrite",
                 full_name: "config|rewrite",
-                id: CommandId(48),
+                id: CommandId(52),
                 arity: 2,
                 flags: CommandFlags::ADMIN
                     .union(CommandFlags::NOSCRIPT)
@@ -3935,7 +4179,7 @@ pub static COMMANDS: &[Command] = &[
             Command {
                 name: "set",
                 full_name: "config|set",
-                id: CommandId(49),
+                id: CommandId(53),
                 arity: -4,
                 flags: CommandFlags::ADMIN
                     .union(CommandFlags::NOSCRIPT)
@@ -3998,7 +4242,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "copy",
         full_name: "copy",
-        id: CommandId(51),
+        id: CommandId(55),
         arity: -3,
         flags: CommandFlags::WRITE.union(CommandFlags::DENYOOM),
         acl: AclCategories::KEYSPACE.union(AclCategories::SLOW).union(AclCategories::WRITE),
@@ -4081,7 +4325,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "dbsize",
         full_name: "dbsize",
-        id: CommandId(52),
+        id: CommandId(56),
         arity: 1,
         flags: CommandFlags::READONLY.union(CommandFlags::FAST),
         acl: AclCategories::FAST.union(AclCategories::KEYSPACE).union(AclCategories::READ),
@@ -4102,7 +4346,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "debug",
         full_name: "debug",
-        id: CommandId(53),
+        id: CommandId(57),
         arity: -2,
         flags: CommandFlags::ADMIN
             .union(CommandFlags::NOSCRIPT)
@@ -4127,7 +4371,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "decr",
         full_name: "decr",
-        id: CommandId(54),
+        id: CommandId(58),
         arity: 2,
         flags: CommandFlags::WRITE.union(CommandFlags::DENYOOM).union(CommandFlags::FAST),
         acl: AclCategories::FAST.union(AclCategories::STRING).union(AclCategories::WRITE),
@@ -4164,7 +4408,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "decrby",
         full_name: "decrby",
-        id: CommandId(55),
+        id: CommandId(59),
         arity: 3,
         flags: CommandFlags::WRITE.union(CommandFlags::DENYOOM).union(CommandFlags::FAST),
         acl: AclCategories::FAST.union(AclCategories::STRING).union(AclCategories::WRITE),
@@ -4215,7 +4459,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "del",
         full_name: "del",
-        id: CommandId(56),
+        id: CommandId(60),
         arity: -2,
         flags: CommandFlags::WRITE,
         acl: AclCategories::KEYSPACE.union(AclCategories::SLOW).union(AclCategories::WRITE),
@@ -4252,7 +4496,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "delifeq",
         full_name: "delifeq",
-        id: CommandId(57),
+        id: CommandId(61),
         arity: 3,
         flags: CommandFlags::FAST.union(CommandFlags::WRITE),
         acl: AclCategories::FAST.union(AclCategories::STRING).union(AclCategories::WRITE),
@@ -4303,7 +4547,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "discard",
         full_name: "discard",
-        id: CommandId(58),
+        id: CommandId(62),
         arity: 1,
         flags: CommandFlags::NOSCRIPT
             .union(CommandFlags::LOADING)
@@ -4328,7 +4572,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "echo",
         full_name: "echo",
-        id: CommandId(59),
+        id: CommandId(63),
         arity: 2,
         flags: CommandFlags::LOADING.union(CommandFlags::STALE).union(CommandFlags::FAST),
         acl: AclCategories::CONNECTION.union(AclCategories::FAST),
@@ -4360,7 +4604,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "exec",
         full_name: "exec",
-        id: CommandId(60),
+        id: CommandId(64),
         arity: 1,
         flags: CommandFlags::NOSCRIPT
             .union(CommandFlags::LOADING)
@@ -4384,7 +4628,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "exists",
         full_name: "exists",
-        id: CommandId(61),
+        id: CommandId(65),
         arity: -2,
         flags: CommandFlags::READONLY.union(CommandFlags::FAST),
         acl: AclCategories::FAST.union(AclCategories::KEYSPACE).union(AclCategories::READ),
@@ -4421,7 +4665,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "expire",
         full_name: "expire",
-        id: CommandId(62),
+        id: CommandId(66),
         arity: -3,
         flags: CommandFlags::WRITE.union(CommandFlags::FAST),
         acl: AclCategories::FAST.union(AclCategories::KEYSPACE).union(AclCategories::WRITE),
@@ -4533,7 +4777,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "expireat",
         full_name: "expireat",
-        id: CommandId(63),
+        id: CommandId(67),
         arity: -3,
         flags: CommandFlags::WRITE.union(CommandFlags::FAST),
         acl: AclCategories::FAST.union(AclCategories::KEYSPACE).union(AclCategories::WRITE),
@@ -4645,7 +4889,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "expiretime",
         full_name: "expiretime",
-        id: CommandId(64),
+        id: CommandId(68),
         arity: 2,
         flags: CommandFlags::READONLY.union(CommandFlags::FAST),
         acl: AclCategories::FAST.union(AclCategories::KEYSPACE).union(AclCategories::READ),
@@ -4682,7 +4926,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "flushall",
         full_name: "flushall",
-        id: CommandId(65),
+        id: CommandId(69),
         arity: -1,
         flags: CommandFlags::WRITE.union(CommandFlags::ALL_DBS),
         acl: AclCategories::DANGEROUS
@@ -4742,7 +4986,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "flushdb",
         full_name: "flushdb",
-        id: CommandId(66),
+        id: CommandId(70),
         arity: -1,
         flags: CommandFlags::WRITE,
         acl: AclCategories::DANGEROUS
@@ -4802,7 +5046,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "geoadd",
         full_name: "geoadd",
-        id: CommandId(67),
+        id: CommandId(71),
         arity: -5,
         flags: CommandFlags::WRITE.union(CommandFlags::DENYOOM),
         acl: AclCategories::GEO.union(AclCategories::SLOW).union(AclCategories::WRITE),
@@ -4939,7 +5183,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "geodist",
         full_name: "geodist",
-        id: CommandId(68),
+        id: CommandId(72),
         arity: -4,
         flags: CommandFlags::READONLY,
         acl: AclCategories::GEO.union(AclCategories::READ).union(AclCategories::SLOW),
@@ -5063,7 +5307,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "geohash",
         full_name: "geohash",
-        id: CommandId(69),
+        id: CommandId(73),
         arity: -2,
         flags: CommandFlags::READONLY,
         acl: AclCategories::GEO.union(AclCategories::READ).union(AclCategories::SLOW),
@@ -5114,7 +5358,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "geopos",
         full_name: "geopos",
-        id: CommandId(70),
+        id: CommandId(74),
         arity: -2,
         flags: CommandFlags::READONLY,
         acl: AclCategories::GEO.union(AclCategories::READ).union(AclCategories::SLOW),
@@ -5165,7 +5409,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "georadius",
         full_name: "georadius",
-        id: CommandId(71),
+        id: CommandId(75),
         arity: -6,
         flags: CommandFlags::WRITE.union(CommandFlags::DENYOOM).union(CommandFlags::MOVABLE_KEYS),
         acl: AclCategories::GEO.union(AclCategories::SLOW).union(AclCategories::WRITE),
@@ -5462,7 +5706,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "georadius_ro",
         full_name: "georadius_ro",
-        id: CommandId(72),
+        id: CommandId(76),
         arity: -6,
         flags: CommandFlags::READONLY,
         acl: AclCategories::GEO.union(AclCategories::READ).union(AclCategories::SLOW),
@@ -5708,7 +5952,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "georadiusbymember",
         full_name: "georadiusbymember",
-        id: CommandId(73),
+        id: CommandId(77),
         arity: -5,
         flags: CommandFlags::WRITE.union(CommandFlags::DENYOOM).union(CommandFlags::MOVABLE_KEYS),
         acl: AclCategories::GEO.union(AclCategories::SLOW).union(AclCategories::WRITE),
@@ -5993,7 +6237,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "georadiusbymember_ro",
         full_name: "georadiusbymember_ro",
-        id: CommandId(74),
+        id: CommandId(78),
         arity: -5,
         flags: CommandFlags::READONLY,
         acl: AclCategories::GEO.union(AclCategories::READ).union(AclCategories::SLOW),
@@ -6227,7 +6471,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "geosearch",
         full_name: "geosearch",
-        id: CommandId(75),
+        id: CommandId(79),
         arity: -7,
         flags: CommandFlags::READONLY,
         acl: AclCategories::GEO.union(AclCategories::READ).union(AclCategories::SLOW),
@@ -6697,7 +6941,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "geosearchstore",
         full_name: "geosearchstore",
-        id: CommandId(76),
+        id: CommandId(80),
         arity: -8,
         flags: CommandFlags::WRITE.union(CommandFlags::DENYOOM),
         acl: AclCategories::GEO.union(AclCategories::SLOW).union(AclCategories::WRITE),
@@ -7163,7 +7407,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "get",
         full_name: "get",
-        id: CommandId(77),
+        id: CommandId(81),
         arity: 2,
         flags: CommandFlags::READONLY.union(CommandFlags::FAST),
         acl: AclCategories::FAST.union(AclCategories::READ).union(AclCategories::STRING),
@@ -7200,7 +7444,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "getbit",
         full_name: "getbit",
-        id: CommandId(78),
+        id: CommandId(82),
         arity: 3,
         flags: CommandFlags::READONLY.union(CommandFlags::FAST),
         acl: AclCategories::BITMAP.union(AclCategories::FAST).union(AclCategories::READ),
@@ -7251,7 +7495,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "getdel",
         full_name: "getdel",
-        id: CommandId(79),
+        id: CommandId(83),
         arity: 2,
         flags: CommandFlags::WRITE.union(CommandFlags::FAST),
         acl: AclCategories::FAST.union(AclCategories::STRING).union(AclCategories::WRITE),
@@ -7288,7 +7532,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "getex",
         full_name: "getex",
-        id: CommandId(80),
+        id: CommandId(84),
         arity: -2,
         flags: CommandFlags::WRITE.union(CommandFlags::FAST),
         acl: AclCategories::FAST.union(AclCategories::STRING).union(AclCategories::WRITE),
@@ -7400,7 +7644,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "getrange",
         full_name: "getrange",
-        id: CommandId(81),
+        id: CommandId(85),
         arity: 4,
         flags: CommandFlags::READONLY,
         acl: AclCategories::READ.union(AclCategories::SLOW).union(AclCategories::STRING),
@@ -7463,7 +7707,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "getset",
         full_name: "getset",
-        id: CommandId(82),
+        id: CommandId(86),
         arity: 3,
         flags: CommandFlags::WRITE.union(CommandFlags::DENYOOM).union(CommandFlags::FAST),
         acl: AclCategories::FAST.union(AclCategories::STRING).union(AclCategories::WRITE),
@@ -7514,7 +7758,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "hdel",
         full_name: "hdel",
-        id: CommandId(83),
+        id: CommandId(87),
         arity: -3,
         flags: CommandFlags::WRITE.union(CommandFlags::FAST),
         acl: AclCategories::FAST.union(AclCategories::HASH).union(AclCategories::WRITE),
@@ -7565,7 +7809,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "hello",
         full_name: "hello",
-        id: CommandId(84),
+        id: CommandId(88),
         arity: -1,
         flags: CommandFlags::NOSCRIPT
             .union(CommandFlags::LOADING)
@@ -7668,7 +7912,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "hexists",
         full_name: "hexists",
-        id: CommandId(85),
+        id: CommandId(89),
         arity: 3,
         flags: CommandFlags::READONLY.union(CommandFlags::FAST),
         acl: AclCategories::FAST.union(AclCategories::HASH).union(AclCategories::READ),
@@ -7719,7 +7963,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "hexpire",
         full_name: "hexpire",
-        id: CommandId(86),
+        id: CommandId(90),
         arity: -6,
         flags: CommandFlags::WRITE.union(CommandFlags::FAST),
         acl: AclCategories::FAST.union(AclCategories::HASH).union(AclCategories::WRITE),
@@ -7868,7 +8112,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "hexpireat",
         full_name: "hexpireat",
-        id: CommandId(87),
+        id: CommandId(91),
         arity: -6,
         flags: CommandFlags::WRITE.union(CommandFlags::FAST),
         acl: AclCategories::FAST.union(AclCategories::HASH).union(AclCategories::WRITE),
@@ -8017,7 +8261,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "hexpiretime",
         full_name: "hexpiretime",
-        id: CommandId(88),
+        id: CommandId(92),
         arity: -5,
         flags: CommandFlags::READONLY.union(CommandFlags::FAST),
         acl: AclCategories::FAST.union(AclCategories::HASH).union(AclCategories::READ),
@@ -8093,7 +8337,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "hget",
         full_name: "hget",
-        id: CommandId(89),
+        id: CommandId(93),
         arity: 3,
         flags: CommandFlags::READONLY.union(CommandFlags::FAST),
         acl: AclCategories::FAST.union(AclCategories::HASH).union(AclCategories::READ),
@@ -8144,7 +8388,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "hgetall",
         full_name: "hgetall",
-        id: CommandId(90),
+        id: CommandId(94),
         arity: 2,
         flags: CommandFlags::READONLY,
         acl: AclCategories::HASH.union(AclCategories::READ).union(AclCategories::SLOW),
@@ -8181,7 +8425,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "hgetdel",
         full_name: "hgetdel",
-        id: CommandId(91),
+        id: CommandId(95),
         arity: -5,
         flags: CommandFlags::WRITE.union(CommandFlags::FAST),
         acl: AclCategories::FAST.union(AclCategories::HASH).union(AclCategories::WRITE),
@@ -8257,7 +8501,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "hgetex",
         full_name: "hgetex",
-        id: CommandId(92),
+        id: CommandId(96),
         arity: -5,
         flags: CommandFlags::WRITE.union(CommandFlags::FAST),
         acl: AclCategories::FAST.union(AclCategories::HASH).union(AclCategories::WRITE),
@@ -8406,7 +8650,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "hincrby",
         full_name: "hincrby",
-        id: CommandId(93),
+        id: CommandId(97),
         arity: 4,
         flags: CommandFlags::WRITE.union(CommandFlags::DENYOOM).union(CommandFlags::FAST),
         acl: AclCategories::FAST.union(AclCategories::HASH).union(AclCategories::WRITE),
@@ -8469,7 +8713,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "hincrbyfloat",
         full_name: "hincrbyfloat",
-        id: CommandId(94),
+        id: CommandId(98),
         arity: 4,
         flags: CommandFlags::WRITE.union(CommandFlags::DENYOOM).union(CommandFlags::FAST),
         acl: AclCategories::FAST.union(AclCategories::HASH).union(AclCategories::WRITE),
@@ -8532,7 +8776,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "hkeys",
         full_name: "hkeys",
-        id: CommandId(95),
+        id: CommandId(99),
         arity: 2,
         flags: CommandFlags::READONLY,
         acl: AclCategories::HASH.union(AclCategories::READ).union(AclCategories::SLOW),
@@ -8569,7 +8813,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "hlen",
         full_name: "hlen",
-        id: CommandId(96),
+        id: CommandId(100),
         arity: 2,
         flags: CommandFlags::READONLY.union(CommandFlags::FAST),
         acl: AclCategories::FAST.union(AclCategories::HASH).union(AclCategories::READ),
@@ -8606,7 +8850,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "hmget",
         full_name: "hmget",
-        id: CommandId(97),
+        id: CommandId(101),
         arity: -3,
         flags: CommandFlags::READONLY.union(CommandFlags::FAST),
         acl: AclCategories::FAST.union(AclCategories::HASH).union(AclCategories::READ),
@@ -8657,7 +8901,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "hmset",
         full_name: "hmset",
-        id: CommandId(98),
+        id: CommandId(102),
         arity: -4,
         flags: CommandFlags::WRITE.union(CommandFlags::DENYOOM).union(CommandFlags::FAST),
         acl: AclCategories::FAST.union(AclCategories::HASH).union(AclCategories::WRITE),
@@ -8733,7 +8977,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "hpersist",
         full_name: "hpersist",
-        id: CommandId(99),
+        id: CommandId(103),
         arity: -5,
         flags: CommandFlags::WRITE.union(CommandFlags::FAST),
         acl: AclCategories::FAST.union(AclCategories::HASH).union(AclCategories::WRITE),
@@ -8809,7 +9053,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "hpexpire",
         full_name: "hpexpire",
-        id: CommandId(100),
+        id: CommandId(104),
         arity: -6,
         flags: CommandFlags::WRITE.union(CommandFlags::FAST),
         acl: AclCategories::FAST.union(AclCategories::HASH).union(AclCategories::WRITE),
@@ -8958,7 +9202,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "hpexpireat",
         full_name: "hpexpireat",
-        id: CommandId(101),
+        id: CommandId(105),
         arity: -6,
         flags: CommandFlags::WRITE.union(CommandFlags::FAST),
         acl: AclCategories::FAST.union(AclCategories::HASH).union(AclCategories::WRITE),
@@ -9107,7 +9351,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "hpexpiretime",
         full_name: "hpexpiretime",
-        id: CommandId(102),
+        id: CommandId(106),
         arity: -5,
         flags: CommandFlags::READONLY.union(CommandFlags::FAST),
         acl: AclCategories::FAST.union(AclCategories::HASH).union(AclCategories::READ),
@@ -9183,7 +9427,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "hpttl",
         full_name: "hpttl",
-        id: CommandId(103),
+        id: CommandId(107),
         arity: -5,
         flags: CommandFlags::READONLY.union(CommandFlags::FAST),
         acl: AclCategories::FAST.union(AclCategories::HASH).union(AclCategories::READ),
@@ -9259,7 +9503,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "hrandfield",
         full_name: "hrandfield",
-        id: CommandId(104),
+        id: CommandId(108),
         arity: -2,
         flags: CommandFlags::READONLY,
         acl: AclCategories::HASH.union(AclCategories::READ).union(AclCategories::SLOW),
@@ -9335,7 +9579,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "hscan",
         full_name: "hscan",
-        id: CommandId(105),
+        id: CommandId(109),
         arity: -3,
         flags: CommandFlags::READONLY,
         acl: AclCategories::HASH.union(AclCategories::READ).union(AclCategories::SLOW),
@@ -9422,7 +9666,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "hset",
         full_name: "hset",
-        id: CommandId(106),
+        id: CommandId(110),
         arity: -4,
         flags: CommandFlags::WRITE.union(CommandFlags::DENYOOM).union(CommandFlags::FAST),
         acl: AclCategories::FAST.union(AclCategories::HASH).union(AclCategories::WRITE),
@@ -9498,7 +9742,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "hsetex",
         full_name: "hsetex",
-        id: CommandId(107),
+        id: CommandId(111),
         arity: -6,
         flags: CommandFlags::WRITE.union(CommandFlags::DENYOOM).union(CommandFlags::FAST),
         acl: AclCategories::FAST.union(AclCategories::HASH).union(AclCategories::WRITE),
@@ -9746,7 +9990,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "hsetnx",
         full_name: "hsetnx",
-        id: CommandId(108),
+        id: CommandId(112),
         arity: 4,
         flags: CommandFlags::WRITE.union(CommandFlags::DENYOOM).union(CommandFlags::FAST),
         acl: AclCategories::FAST.union(AclCategories::HASH).union(AclCategories::WRITE),
@@ -9809,7 +10053,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "hstrlen",
         full_name: "hstrlen",
-        id: CommandId(109),
+        id: CommandId(113),
         arity: 3,
         flags: CommandFlags::READONLY.union(CommandFlags::FAST),
         acl: AclCategories::FAST.union(AclCategories::HASH).union(AclCategories::READ),
@@ -9860,7 +10104,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "httl",
         full_name: "httl",
-        id: CommandId(110),
+        id: CommandId(114),
         arity: -5,
         flags: CommandFlags::READONLY.union(CommandFlags::FAST),
         acl: AclCategories::FAST.union(AclCategories::HASH).union(AclCategories::READ),
@@ -9936,7 +10180,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "hvals",
         full_name: "hvals",
-        id: CommandId(111),
+        id: CommandId(115),
         arity: 2,
         flags: CommandFlags::READONLY,
         acl: AclCategories::HASH.union(AclCategories::READ).union(AclCategories::SLOW),
@@ -9973,7 +10217,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "incr",
         full_name: "incr",
-        id: CommandId(112),
+        id: CommandId(116),
         arity: 2,
         flags: CommandFlags::WRITE.union(CommandFlags::DENYOOM).union(CommandFlags::FAST),
         acl: AclCategories::FAST.union(AclCategories::STRING).union(AclCategories::WRITE),
@@ -10010,7 +10254,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "incrby",
         full_name: "incrby",
-        id: CommandId(113),
+        id: CommandId(117),
         arity: 3,
         flags: CommandFlags::WRITE.union(CommandFlags::DENYOOM).union(CommandFlags::FAST),
         acl: AclCategories::FAST.union(AclCategories::STRING).union(AclCategories::WRITE),
@@ -10061,7 +10305,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "incrbyfloat",
         full_name: "incrbyfloat",
-        id: CommandId(114),
+        id: CommandId(118),
         arity: 3,
         flags: CommandFlags::WRITE.union(CommandFlags::DENYOOM).union(CommandFlags::FAST),
         acl: AclCategories::FAST.union(AclCategories::STRING).union(AclCategories::WRITE),
@@ -10112,7 +10356,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "info",
         full_name: "info",
-        id: CommandId(115),
+        id: CommandId(119),
         arity: -1,
         flags: CommandFlags::LOADING.union(CommandFlags::STALE).union(CommandFlags::SENTINEL),
         acl: AclCategories::DANGEROUS.union(AclCategories::SLOW),
@@ -10144,7 +10388,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "keys",
         full_name: "keys",
-        id: CommandId(116),
+        id: CommandId(120),
         arity: 2,
         flags: CommandFlags::READONLY,
         acl: AclCategories::DANGEROUS
@@ -10179,7 +10423,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "latency",
         full_name: "latency",
-        id: CommandId(124),
+        id: CommandId(128),
         arity: -2,
         flags: CommandFlags::empty(),
         acl: AclCategories::SLOW,
@@ -10198,7 +10442,7 @@ pub static COMMANDS: &[Command] = &[
             Command {
                 name: "doctor",
                 full_name: "latency|doctor",
-                id: CommandId(117),
+                id: CommandId(121),
                 arity: 2,
                 flags: CommandFlags::ADMIN
                     .union(CommandFlags::NOSCRIPT)
@@ -10222,7 +10466,7 @@ pub static COMMANDS: &[Command] = &[
             Command {
                 name: "graph",
                 full_name: "latency|graph",
-                id: CommandId(118),
+                id: CommandId(122),
                 arity: 3,
                 flags: CommandFlags::ADMIN
                     .union(CommandFlags::NOSCRIPT)
@@ -10257,7 +10501,7 @@ pub static COMMANDS: &[Command] = &[
             Command {
                 name: "help",
                 full_name: "latency|help",
-                id: CommandId(119),
+                id: CommandId(123),
                 arity: 2,
                 flags: CommandFlags::LOADING.union(CommandFlags::STALE),
                 acl: AclCategories::SLOW,
@@ -10278,7 +10522,7 @@ pub static COMMANDS: &[Command] = &[
             Command {
                 name: "histogram",
                 full_name: "latency|histogram",
-                id: CommandId(120),
+                id: CommandId(124),
                 arity: -2,
                 flags: CommandFlags::ADMIN
                     .union(CommandFlags::NOSCRIPT)
@@ -10313,7 +10557,7 @@ pub static COMMANDS: &[Command] = &[
             Command {
                 name: "history",
                 full_name: "latency|history",
-                id: CommandId(121),
+                id: CommandId(125),
                 arity: 3,
                 flags: CommandFlags::ADMIN
                     .union(CommandFlags::NOSCRIPT)
@@ -10348,7 +10592,7 @@ pub static COMMANDS: &[Command] = &[
             Command {
                 name: "latest",
                 full_name: "latency|latest",
-                id: CommandId(122),
+                id: CommandId(126),
                 arity: 2,
                 flags: CommandFlags::ADMIN
                     .union(CommandFlags::NOSCRIPT)
@@ -10372,7 +10616,7 @@ pub static COMMANDS: &[Command] = &[
             Command {
                 name: "reset",
                 full_name: "latency|reset",
-                id: CommandId(123),
+                id: CommandId(127),
                 arity: -2,
                 flags: CommandFlags::ADMIN
                     .union(CommandFlags::NOSCRIPT)
@@ -10410,7 +10654,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "lcs",
         full_name: "lcs",
-        id: CommandId(125),
+        id: CommandId(129),
         arity: -3,
         flags: CommandFlags::READONLY,
         acl: AclCategories::READ.union(AclCategories::SLOW).union(AclCategories::STRING),
@@ -10509,7 +10753,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "lindex",
         full_name: "lindex",
-        id: CommandId(126),
+        id: CommandId(130),
         arity: 3,
         flags: CommandFlags::READONLY,
         acl: AclCategories::LIST.union(AclCategories::READ).union(AclCategories::SLOW),
@@ -10560,7 +10804,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "linsert",
         full_name: "linsert",
-        id: CommandId(127),
+        id: CommandId(131),
         arity: 5,
         flags: CommandFlags::WRITE.union(CommandFlags::DENYOOM),
         acl: AclCategories::LIST.union(AclCategories::SLOW).union(AclCategories::WRITE),
@@ -10660,7 +10904,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "llen",
         full_name: "llen",
-        id: CommandId(128),
+        id: CommandId(132),
         arity: 2,
         flags: CommandFlags::READONLY.union(CommandFlags::FAST),
         acl: AclCategories::FAST.union(AclCategories::LIST).union(AclCategories::READ),
@@ -10697,7 +10941,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "lmove",
         full_name: "lmove",
-        id: CommandId(129),
+        id: CommandId(133),
         arity: 5,
         flags: CommandFlags::WRITE.union(CommandFlags::DENYOOM),
         acl: AclCategories::LIST.union(AclCategories::SLOW).union(AclCategories::WRITE),
@@ -10830,7 +11074,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "lmpop",
         full_name: "lmpop",
-        id: CommandId(130),
+        id: CommandId(134),
         arity: -4,
         flags: CommandFlags::WRITE.union(CommandFlags::MOVABLE_KEYS),
         acl: AclCategories::LIST.union(AclCategories::SLOW).union(AclCategories::WRITE),
@@ -10930,7 +11174,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "lolwut",
         full_name: "lolwut",
-        id: CommandId(131),
+        id: CommandId(135),
         arity: -1,
         flags: CommandFlags::READONLY.union(CommandFlags::FAST),
         acl: AclCategories::FAST.union(AclCategories::READ),
@@ -10962,7 +11206,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "lpop",
         full_name: "lpop",
-        id: CommandId(132),
+        id: CommandId(136),
         arity: -2,
         flags: CommandFlags::WRITE.union(CommandFlags::FAST),
         acl: AclCategories::FAST.union(AclCategories::LIST).union(AclCategories::WRITE),
@@ -11013,7 +11257,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "lpos",
         full_name: "lpos",
-        id: CommandId(133),
+        id: CommandId(137),
         arity: -3,
         flags: CommandFlags::READONLY,
         acl: AclCategories::LIST.union(AclCategories::READ).union(AclCategories::SLOW),
@@ -11100,7 +11344,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "lpush",
         full_name: "lpush",
-        id: CommandId(134),
+        id: CommandId(138),
         arity: -3,
         flags: CommandFlags::WRITE.union(CommandFlags::DENYOOM).union(CommandFlags::FAST),
         acl: AclCategories::FAST.union(AclCategories::LIST).union(AclCategories::WRITE),
@@ -11151,7 +11395,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "lpushx",
         full_name: "lpushx",
-        id: CommandId(135),
+        id: CommandId(139),
         arity: -3,
         flags: CommandFlags::WRITE.union(CommandFlags::DENYOOM).union(CommandFlags::FAST),
         acl: AclCategories::FAST.union(AclCategories::LIST).union(AclCategories::WRITE),
@@ -11202,7 +11446,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "lrange",
         full_name: "lrange",
-        id: CommandId(136),
+        id: CommandId(140),
         arity: 4,
         flags: CommandFlags::READONLY,
         acl: AclCategories::LIST.union(AclCategories::READ).union(AclCategories::SLOW),
@@ -11265,7 +11509,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "lrem",
         full_name: "lrem",
-        id: CommandId(137),
+        id: CommandId(141),
         arity: 4,
         flags: CommandFlags::WRITE,
         acl: AclCategories::LIST.union(AclCategories::SLOW).union(AclCategories::WRITE),
@@ -11328,7 +11572,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "lset",
         full_name: "lset",
-        id: CommandId(138),
+        id: CommandId(142),
         arity: 4,
         flags: CommandFlags::WRITE.union(CommandFlags::DENYOOM),
         acl: AclCategories::LIST.union(AclCategories::SLOW).union(AclCategories::WRITE),
@@ -11391,7 +11635,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "ltrim",
         full_name: "ltrim",
-        id: CommandId(139),
+        id: CommandId(143),
         arity: 4,
         flags: CommandFlags::WRITE,
         acl: AclCategories::LIST.union(AclCategories::SLOW).union(AclCategories::WRITE),
@@ -11454,7 +11698,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "memory",
         full_name: "memory",
-        id: CommandId(146),
+        id: CommandId(150),
         arity: -2,
         flags: CommandFlags::empty(),
         acl: AclCategories::SLOW,
@@ -11473,7 +11717,7 @@ pub static COMMANDS: &[Command] = &[
             Command {
                 name: "doctor",
                 full_name: "memory|doctor",
-                id: CommandId(140),
+                id: CommandId(144),
                 arity: 2,
                 flags: CommandFlags::empty(),
                 acl: AclCategories::SLOW,
@@ -11494,7 +11738,7 @@ pub static COMMANDS: &[Command] = &[
             Command {
                 name: "help",
                 full_name: "memory|help",
-                id: CommandId(141),
+                id: CommandId(145),
                 arity: 2,
                 flags: CommandFlags::LOADING.union(CommandFlags::STALE),
                 acl: AclCategories::SLOW,
@@ -11515,7 +11759,7 @@ pub static COMMANDS: &[Command] = &[
             Command {
                 name: "malloc-stats",
                 full_name: "memory|malloc-stats",
-                id: CommandId(142),
+                id: CommandId(146),
                 arity: 2,
                 flags: CommandFlags::LOADING,
                 acl: AclCategories::SLOW,
@@ -11536,7 +11780,7 @@ pub static COMMANDS: &[Command] = &[
             Command {
                 name: "purge",
                 full_name: "memory|purge",
-                id: CommandId(143),
+                id: CommandId(147),
                 arity: 2,
                 flags: CommandFlags::LOADING,
                 acl: AclCategories::SLOW,
@@ -11557,7 +11801,7 @@ pub static COMMANDS: &[Command] = &[
             Command {
                 name: "stats",
                 full_name: "memory|stats",
-                id: CommandId(144),
+                id: CommandId(148),
                 arity: 2,
                 flags: CommandFlags::empty(),
                 acl: AclCategories::SLOW,
@@ -11578,7 +11822,7 @@ pub static COMMANDS: &[Command] = &[
             Command {
                 name: "usage",
                 full_name: "memory|usage",
-                id: CommandId(145),
+                id: CommandId(149),
                 arity: -3,
                 flags: CommandFlags::READONLY,
                 acl: AclCategories::READ.union(AclCategories::SLOW),
@@ -11632,7 +11876,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "mget",
         full_name: "mget",
-        id: CommandId(147),
+        id: CommandId(151),
         arity: -2,
         flags: CommandFlags::READONLY.union(CommandFlags::FAST),
         acl: AclCategories::FAST.union(AclCategories::READ).union(AclCategories::STRING),
@@ -11669,7 +11913,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "monitor",
         full_name: "monitor",
-        id: CommandId(148),
+        id: CommandId(152),
         arity: 1,
         flags: CommandFlags::ADMIN
             .union(CommandFlags::NOSCRIPT)
@@ -11693,7 +11937,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "move",
         full_name: "move",
-        id: CommandId(149),
+        id: CommandId(153),
         arity: 3,
         flags: CommandFlags::WRITE.union(CommandFlags::FAST),
         acl: AclCategories::FAST.union(AclCategories::KEYSPACE).union(AclCategories::WRITE),
@@ -11744,7 +11988,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "mset",
         full_name: "mset",
-        id: CommandId(150),
+        id: CommandId(154),
         arity: -3,
         flags: CommandFlags::WRITE.union(CommandFlags::DENYOOM),
         acl: AclCategories::SLOW.union(AclCategories::STRING).union(AclCategories::WRITE),
@@ -11806,7 +12050,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "msetex",
         full_name: "msetex",
-        id: CommandId(151),
+        id: CommandId(155),
         arity: -4,
         flags: CommandFlags::WRITE.union(CommandFlags::DENYOOM).union(CommandFlags::MOVABLE_KEYS),
         acl: AclCategories::SLOW.union(AclCategories::STRING).union(AclCategories::WRITE),
@@ -11992,7 +12236,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "msetnx",
         full_name: "msetnx",
-        id: CommandId(152),
+        id: CommandId(156),
         arity: -3,
         flags: CommandFlags::WRITE.union(CommandFlags::DENYOOM),
         acl: AclCategories::SLOW.union(AclCategories::STRING).union(AclCategories::WRITE),
@@ -12054,7 +12298,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "multi",
         full_name: "multi",
-        id: CommandId(153),
+        id: CommandId(157),
         arity: 1,
         flags: CommandFlags::NOSCRIPT
             .union(CommandFlags::LOADING)
@@ -12080,7 +12324,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "object",
         full_name: "object",
-        id: CommandId(159),
+        id: CommandId(163),
         arity: -2,
         flags: CommandFlags::empty(),
         acl: AclCategories::SLOW,
@@ -12099,7 +12343,7 @@ pub static COMMANDS: &[Command] = &[
             Command {
                 name: "encoding",
                 full_name: "object|encoding",
-                id: CommandId(154),
+                id: CommandId(158),
                 arity: 3,
                 flags: CommandFlags::READONLY,
                 acl: AclCategories::KEYSPACE.union(AclCategories::READ).union(AclCategories::SLOW),
@@ -12136,7 +12380,7 @@ pub static COMMANDS: &[Command] = &[
             Command {
                 name: "freq",
                 full_name: "object|freq",
-                id: CommandId(155),
+                id: CommandId(159),
                 arity: 3,
                 flags: CommandFlags::READONLY,
                 acl: AclCategories::KEYSPACE.union(AclCategories::READ).union(AclCategories::SLOW),
@@ -12173,7 +12417,7 @@ pub static COMMANDS: &[Command] = &[
             Command {
                 name: "help",
                 full_name: "object|help",
-                id: CommandId(156),
+                id: CommandId(160),
                 arity: 2,
                 flags: CommandFlags::LOADING.union(CommandFlags::STALE),
                 acl: AclCategories::KEYSPACE.union(AclCategories::SLOW),
@@ -12194,7 +12438,7 @@ pub static COMMANDS: &[Command] = &[
             Command {
                 name: "idletime",
                 full_name: "object|idletime",
-                id: CommandId(157),
+                id: CommandId(161),
                 arity: 3,
                 flags: CommandFlags::READONLY,
                 acl: AclCategories::KEYSPACE.union(AclCategories::READ).union(AclCategories::SLOW),
@@ -12231,7 +12475,7 @@ pub static COMMANDS: &[Command] = &[
             Command {
                 name: "refcount",
                 full_name: "object|refcount",
-                id: CommandId(158),
+                id: CommandId(162),
                 arity: 3,
                 flags: CommandFlags::READONLY,
                 acl: AclCategories::KEYSPACE.union(AclCategories::READ).union(AclCategories::SLOW),
@@ -12271,7 +12515,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "persist",
         full_name: "persist",
-        id: CommandId(160),
+        id: CommandId(164),
         arity: 2,
         flags: CommandFlags::WRITE.union(CommandFlags::FAST),
         acl: AclCategories::FAST.union(AclCategories::KEYSPACE).union(AclCategories::WRITE),
@@ -12308,7 +12552,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "pexpire",
         full_name: "pexpire",
-        id: CommandId(161),
+        id: CommandId(165),
         arity: -3,
         flags: CommandFlags::WRITE.union(CommandFlags::FAST),
         acl: AclCategories::FAST.union(AclCategories::KEYSPACE).union(AclCategories::WRITE),
@@ -12420,7 +12664,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "pexpireat",
         full_name: "pexpireat",
-        id: CommandId(162),
+        id: CommandId(166),
         arity: -3,
         flags: CommandFlags::WRITE.union(CommandFlags::FAST),
         acl: AclCategories::FAST.union(AclCategories::KEYSPACE).union(AclCategories::WRITE),
@@ -12532,7 +12776,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "pexpiretime",
         full_name: "pexpiretime",
-        id: CommandId(163),
+        id: CommandId(167),
         arity: 2,
         flags: CommandFlags::READONLY.union(CommandFlags::FAST),
         acl: AclCategories::FAST.union(AclCategories::KEYSPACE).union(AclCategories::READ),
@@ -12569,7 +12813,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "pfadd",
         full_name: "pfadd",
-        id: CommandId(164),
+        id: CommandId(168),
         arity: -2,
         flags: CommandFlags::WRITE.union(CommandFlags::DENYOOM).union(CommandFlags::FAST),
         acl: AclCategories::FAST.union(AclCategories::HYPERLOGLOG).union(AclCategories::WRITE),
@@ -12620,7 +12864,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "pfcount",
         full_name: "pfcount",
-        id: CommandId(165),
+        id: CommandId(169),
         arity: -2,
         flags: CommandFlags::READONLY.union(CommandFlags::MAY_REPLICATE),
         acl: AclCategories::HYPERLOGLOG.union(AclCategories::READ).union(AclCategories::SLOW),
@@ -12657,7 +12901,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "pfdebug",
         full_name: "pfdebug",
-        id: CommandId(166),
+        id: CommandId(170),
         arity: 3,
         flags: CommandFlags::WRITE.union(CommandFlags::DENYOOM).union(CommandFlags::ADMIN),
         acl: AclCategories::ADMIN
@@ -12712,7 +12956,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "pfmerge",
         full_name: "pfmerge",
-        id: CommandId(167),
+        id: CommandId(171),
         arity: -2,
         flags: CommandFlags::WRITE.union(CommandFlags::DENYOOM),
         acl: AclCategories::HYPERLOGLOG.union(AclCategories::SLOW).union(AclCategories::WRITE),
@@ -12771,7 +13015,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "pfselftest",
         full_name: "pfselftest",
-        id: CommandId(168),
+        id: CommandId(172),
         arity: 1,
         flags: CommandFlags::ADMIN,
         acl: AclCategories::ADMIN
@@ -12795,7 +13039,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "ping",
         full_name: "ping",
-        id: CommandId(169),
+        id: CommandId(173),
         arity: -1,
         flags: CommandFlags::FAST.union(CommandFlags::SENTINEL),
         acl: AclCategories::CONNECTION.union(AclCategories::FAST),
@@ -12827,7 +13071,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "psetex",
         full_name: "psetex",
-        id: CommandId(170),
+        id: CommandId(174),
         arity: 4,
         flags: CommandFlags::WRITE.union(CommandFlags::DENYOOM),
         acl: AclCategories::SLOW.union(AclCategories::STRING).union(AclCategories::WRITE),
@@ -12890,7 +13134,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "psubscribe",
         full_name: "psubscribe",
-        id: CommandId(171),
+        id: CommandId(175),
         arity: -2,
         flags: CommandFlags::PUBSUB
             .union(CommandFlags::NOSCRIPT)
@@ -12926,7 +13170,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "pttl",
         full_name: "pttl",
-        id: CommandId(172),
+        id: CommandId(176),
         arity: 2,
         flags: CommandFlags::READONLY.union(CommandFlags::FAST),
         acl: AclCategories::FAST.union(AclCategories::KEYSPACE).union(AclCategories::READ),
@@ -12963,7 +13207,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "publish",
         full_name: "publish",
-        id: CommandId(173),
+        id: CommandId(177),
         arity: 3,
         flags: CommandFlags::PUBSUB
             .union(CommandFlags::LOADING)
@@ -13014,7 +13258,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "pubsub",
         full_name: "pubsub",
-        id: CommandId(180),
+        id: CommandId(184),
         arity: -2,
         flags: CommandFlags::empty(),
         acl: AclCategories::SLOW,
@@ -13033,7 +13277,7 @@ pub static COMMANDS: &[Command] = &[
             Command {
                 name: "channels",
                 full_name: "pubsub|channels",
-                id: CommandId(174),
+                id: CommandId(178),
                 arity: -2,
                 flags: CommandFlags::PUBSUB.union(CommandFlags::LOADING).union(CommandFlags::STALE),
                 acl: AclCategories::PUBSUB.union(AclCategories::SLOW),
@@ -13065,7 +13309,7 @@ pub static COMMANDS: &[Command] = &[
             Command {
                 name: "help",
                 full_name: "pubsub|help",
-                id: CommandId(175),
+                id: CommandId(179),
                 arity: 2,
                 flags: CommandFlags::LOADING.union(CommandFlags::STALE),
                 acl: AclCategories::SLOW,
@@ -13086,7 +13330,7 @@ pub static COMMANDS: &[Command] = &[
             Command {
                 name: "numpat",
                 full_name: "pubsub|numpat",
-                id: CommandId(176),
+                id: CommandId(180),
                 arity: 2,
                 flags: CommandFlags::PUBSUB.union(CommandFlags::LOADING).union(CommandFlags::STALE),
                 acl: AclCategories::PUBSUB.union(AclCategories::SLOW),
@@ -13107,7 +13351,7 @@ pub static COMMANDS: &[Command] = &[
             Command {
                 name: "numsub",
                 full_name: "pubsub|numsub",
-                id: CommandId(177),
+                id: CommandId(181),
                 arity: -2,
                 flags: CommandFlags::PUBSUB.union(CommandFlags::LOADING).union(CommandFlags::STALE),
                 acl: AclCategories::PUBSUB.union(AclCategories::SLOW),
@@ -13139,7 +13383,7 @@ pub static COMMANDS: &[Command] = &[
             Command {
                 name: "shardchannels",
                 full_name: "pubsub|shardchannels",
-                id: CommandId(178),
+                id: CommandId(182),
                 arity: -2,
                 flags: CommandFlags::PUBSUB.union(CommandFlags::LOADING).union(CommandFlags::STALE),
                 acl: AclCategories::PUBSUB.union(AclCategories::SLOW),
@@ -13171,7 +13415,7 @@ pub static COMMANDS: &[Command] = &[
             Command {
                 name: "shardnumsub",
                 full_name: "pubsub|shardnumsub",
-                id: CommandId(179),
+                id: CommandId(183),
                 arity: -2,
                 flags: CommandFlags::PUBSUB.union(CommandFlags::LOADING).union(CommandFlags::STALE),
                 acl: AclCategories::PUBSUB.union(AclCategories::SLOW),
@@ -13206,7 +13450,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "punsubscribe",
         full_name: "punsubscribe",
-        id: CommandId(181),
+        id: CommandId(185),
         arity: -1,
         flags: CommandFlags::PUBSUB
             .union(CommandFlags::NOSCRIPT)
@@ -13242,7 +13486,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "quit",
         full_name: "quit",
-        id: CommandId(182),
+        id: CommandId(186),
         arity: -1,
         flags: CommandFlags::ALLOW_BUSY
             .union(CommandFlags::NOSCRIPT)
@@ -13268,7 +13512,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "randomkey",
         full_name: "randomkey",
-        id: CommandId(183),
+        id: CommandId(187),
         arity: 1,
         flags: CommandFlags::READONLY.union(CommandFlags::TOUCHES_ARBITRARY_KEYS),
         acl: AclCategories::KEYSPACE.union(AclCategories::READ).union(AclCategories::SLOW),
@@ -13289,7 +13533,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "rename",
         full_name: "rename",
-        id: CommandId(184),
+        id: CommandId(188),
         arity: 3,
         flags: CommandFlags::WRITE,
         acl: AclCategories::KEYSPACE.union(AclCategories::SLOW).union(AclCategories::WRITE),
@@ -13348,7 +13592,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "renamenx",
         full_name: "renamenx",
-        id: CommandId(185),
+        id: CommandId(189),
         arity: 3,
         flags: CommandFlags::WRITE.union(CommandFlags::FAST),
         acl: AclCategories::FAST.union(AclCategories::KEYSPACE).union(AclCategories::WRITE),
@@ -13407,7 +13651,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "reset",
         full_name: "reset",
-        id: CommandId(186),
+        id: CommandId(190),
         arity: 1,
         flags: CommandFlags::NOSCRIPT
             .union(CommandFlags::LOADING)
@@ -13433,7 +13677,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "rpop",
         full_name: "rpop",
-        id: CommandId(187),
+        id: CommandId(191),
         arity: -2,
         flags: CommandFlags::WRITE.union(CommandFlags::FAST),
         acl: AclCategories::FAST.union(AclCategories::LIST).union(AclCategories::WRITE),
@@ -13484,7 +13728,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "rpoplpush",
         full_name: "rpoplpush",
-        id: CommandId(188),
+        id: CommandId(192),
         arity: 3,
         flags: CommandFlags::WRITE.union(CommandFlags::DENYOOM),
         acl: AclCategories::LIST.union(AclCategories::SLOW).union(AclCategories::WRITE),
@@ -13543,7 +13787,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "rpush",
         full_name: "rpush",
-        id: CommandId(189),
+        id: CommandId(193),
         arity: -3,
         flags: CommandFlags::WRITE.union(CommandFlags::DENYOOM).union(CommandFlags::FAST),
         acl: AclCategories::FAST.union(AclCategories::LIST).union(AclCategories::WRITE),
@@ -13594,7 +13838,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "rpushx",
         full_name: "rpushx",
-        id: CommandId(190),
+        id: CommandId(194),
         arity: -3,
         flags: CommandFlags::WRITE.union(CommandFlags::DENYOOM).union(CommandFlags::FAST),
         acl: AclCategories::FAST.union(AclCategories::LIST).union(AclCategories::WRITE),
@@ -13645,7 +13889,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "sadd",
         full_name: "sadd",
-        id: CommandId(191),
+        id: CommandId(195),
         arity: -3,
         flags: CommandFlags::WRITE.union(CommandFlags::DENYOOM).union(CommandFlags::FAST),
         acl: AclCategories::FAST.union(AclCategories::SET).union(AclCategories::WRITE),
@@ -13696,7 +13940,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "scan",
         full_name: "scan",
-        id: CommandId(192),
+        id: CommandId(196),
         arity: -2,
         flags: CommandFlags::READONLY.union(CommandFlags::TOUCHES_ARBITRARY_KEYS),
         acl: AclCategories::KEYSPACE.union(AclCategories::READ).union(AclCategories::SLOW),
@@ -13766,7 +14010,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "scard",
         full_name: "scard",
-        id: CommandId(193),
+        id: CommandId(197),
         arity: 2,
         flags: CommandFlags::READONLY.union(CommandFlags::FAST),
         acl: AclCategories::FAST.union(AclCategories::READ).union(AclCategories::SET),
@@ -13803,7 +14047,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "sdiff",
         full_name: "sdiff",
-        id: CommandId(194),
+        id: CommandId(198),
         arity: -2,
         flags: CommandFlags::READONLY,
         acl: AclCategories::READ.union(AclCategories::SET).union(AclCategories::SLOW),
@@ -13840,7 +14084,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "sdiffstore",
         full_name: "sdiffstore",
-        id: CommandId(195),
+        id: CommandId(199),
         arity: -3,
         flags: CommandFlags::WRITE.union(CommandFlags::DENYOOM),
         acl: AclCategories::SET.union(AclCategories::SLOW).union(AclCategories::WRITE),
@@ -13899,7 +14143,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "select",
         full_name: "select",
-        id: CommandId(196),
+        id: CommandId(200),
         arity: 2,
         flags: CommandFlags::ALLOW_BUSY
             .union(CommandFlags::LOADING)
@@ -13934,7 +14178,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "set",
         full_name: "set",
-        id: CommandId(197),
+        id: CommandId(201),
         arity: -3,
         flags: CommandFlags::WRITE.union(CommandFlags::DENYOOM),
         acl: AclCategories::SLOW.union(AclCategories::STRING).union(AclCategories::WRITE),
@@ -14128,7 +14372,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "setbit",
         full_name: "setbit",
-        id: CommandId(198),
+        id: CommandId(202),
         arity: 4,
         flags: CommandFlags::WRITE.union(CommandFlags::DENYOOM),
         acl: AclCategories::BITMAP.union(AclCategories::SLOW).union(AclCategories::WRITE),
@@ -14191,7 +14435,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "setex",
         full_name: "setex",
-        id: CommandId(199),
+        id: CommandId(203),
         arity: 4,
         flags: CommandFlags::WRITE.union(CommandFlags::DENYOOM),
         acl: AclCategories::SLOW.union(AclCategories::STRING).union(AclCategories::WRITE),
@@ -14254,7 +14498,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "setnx",
         full_name: "setnx",
-        id: CommandId(200),
+        id: CommandId(204),
         arity: 3,
         flags: CommandFlags::WRITE.union(CommandFlags::DENYOOM).union(CommandFlags::FAST),
         acl: AclCategories::FAST.union(AclCategories::STRING).union(AclCategories::WRITE),
@@ -14305,7 +14549,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "setrange",
         full_name: "setrange",
-        id: CommandId(201),
+        id: CommandId(205),
         arity: 4,
         flags: CommandFlags::WRITE.union(CommandFlags::DENYOOM),
         acl: AclCategories::SLOW.union(AclCategories::STRING).union(AclCategories::WRITE),
@@ -14368,7 +14612,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "shutdown",
         full_name: "shutdown",
-        id: CommandId(202),
+        id: CommandId(206),
         arity: -1,
         flags: CommandFlags::ADMIN
             .union(CommandFlags::NOSCRIPT)
@@ -14517,7 +14761,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "sinter",
         full_name: "sinter",
-        id: CommandId(203),
+        id: CommandId(207),
         arity: -2,
         flags: CommandFlags::READONLY,
         acl: AclCategories::READ.union(AclCategories::SET).union(AclCategories::SLOW),
@@ -14554,7 +14798,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "sintercard",
         full_name: "sintercard",
-        id: CommandId(204),
+        id: CommandId(208),
         arity: -3,
         flags: CommandFlags::READONLY.union(CommandFlags::MOVABLE_KEYS),
         acl: AclCategories::READ.union(AclCategories::SET).union(AclCategories::SLOW),
@@ -14617,7 +14861,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "sinterstore",
         full_name: "sinterstore",
-        id: CommandId(205),
+        id: CommandId(209),
         arity: -3,
         flags: CommandFlags::WRITE.union(CommandFlags::DENYOOM),
         acl: AclCategories::SET.union(AclCategories::SLOW).union(AclCategories::WRITE),
@@ -14676,7 +14920,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "sismember",
         full_name: "sismember",
-        id: CommandId(206),
+        id: CommandId(210),
         arity: 3,
         flags: CommandFlags::READONLY.union(CommandFlags::FAST),
         acl: AclCategories::FAST.union(AclCategories::READ).union(AclCategories::SET),
@@ -14727,7 +14971,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "slowlog",
         full_name: "slowlog",
-        id: CommandId(211),
+        id: CommandId(215),
         arity: -2,
         flags: CommandFlags::empty(),
         acl: AclCategories::SLOW,
@@ -14746,7 +14990,7 @@ pub static COMMANDS: &[Command] = &[
             Command {
                 name: "get",
                 full_name: "slowlog|get",
-                id: CommandId(207),
+                id: CommandId(211),
                 arity: -2,
                 flags: CommandFlags::ADMIN.union(CommandFlags::LOADING).union(CommandFlags::STALE),
                 acl: AclCategories::ADMIN.union(AclCategories::DANGEROUS).union(AclCategories::SLOW),
@@ -14778,7 +15022,7 @@ pub static COMMANDS: &[Command] = &[
             Command {
                 name: "help",
                 full_name: "slowlog|help",
-                id: CommandId(208),
+                id: CommandId(212),
                 arity: 2,
                 flags: CommandFlags::LOADING.union(CommandFlags::STALE),
                 acl: AclCategories::SLOW,
@@ -14799,7 +15043,7 @@ pub static COMMANDS: &[Command] = &[
             Command {
                 name: "len",
                 full_name: "slowlog|len",
-                id: CommandId(209),
+                id: CommandId(213),
                 arity: 2,
                 flags: CommandFlags::ADMIN.union(CommandFlags::LOADING).union(CommandFlags::STALE),
                 acl: AclCategories::ADMIN.union(AclCategories::DANGEROUS).union(AclCategories::SLOW),
@@ -14820,7 +15064,7 @@ pub static COMMANDS: &[Command] = &[
             Command {
                 name: "reset",
                 full_name: "slowlog|reset",
-                id: CommandId(210),
+                id: CommandId(214),
                 arity: 2,
                 flags: CommandFlags::ADMIN.union(CommandFlags::LOADING).union(CommandFlags::STALE),
                 acl: AclCategories::ADMIN.union(AclCategories::DANGEROUS).union(AclCategories::SLOW),
@@ -14844,7 +15088,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "smembers",
         full_name: "smembers",
-        id: CommandId(212),
+        id: CommandId(216),
         arity: 2,
         flags: CommandFlags::READONLY,
         acl: AclCategories::READ.union(AclCategories::SET).union(AclCategories::SLOW),
@@ -14881,7 +15125,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "smismember",
         full_name: "smismember",
-        id: CommandId(213),
+        id: CommandId(217),
         arity: -3,
         flags: CommandFlags::READONLY.union(CommandFlags::FAST),
         acl: AclCategories::FAST.union(AclCategories::READ).union(AclCategories::SET),
@@ -14932,7 +15176,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "smove",
         full_name: "smove",
-        id: CommandId(214),
+        id: CommandId(218),
         arity: 4,
         flags: CommandFlags::WRITE.union(CommandFlags::FAST),
         acl: AclCategories::FAST.union(AclCategories::SET).union(AclCategories::WRITE),
@@ -15003,7 +15247,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "sort",
         full_name: "sort",
-        id: CommandId(215),
+        id: CommandId(219),
         arity: -2,
         flags: CommandFlags::WRITE.union(CommandFlags::DENYOOM).union(CommandFlags::MOVABLE_KEYS),
         acl: AclCategories::DANGEROUS
@@ -15183,7 +15427,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "sort_ro",
         full_name: "sort_ro",
-        id: CommandId(216),
+        id: CommandId(220),
         arity: -2,
         flags: CommandFlags::READONLY.union(CommandFlags::MOVABLE_KEYS),
         acl: AclCategories::DANGEROUS
@@ -15345,7 +15589,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "spop",
         full_name: "spop",
-        id: CommandId(217),
+        id: CommandId(221),
         arity: -2,
         flags: CommandFlags::WRITE.union(CommandFlags::FAST),
         acl: AclCategories::FAST.union(AclCategories::SET).union(AclCategories::WRITE),
@@ -15396,7 +15640,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "spublish",
         full_name: "spublish",
-        id: CommandId(218),
+        id: CommandId(222),
         arity: 3,
         flags: CommandFlags::PUBSUB
             .union(CommandFlags::LOADING)
@@ -15451,7 +15695,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "srandmember",
         full_name: "srandmember",
-        id: CommandId(219),
+        id: CommandId(223),
         arity: -2,
         flags: CommandFlags::READONLY,
         acl: AclCategories::READ.union(AclCategories::SET).union(AclCategories::SLOW),
@@ -15502,7 +15746,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "srem",
         full_name: "srem",
-        id: CommandId(220),
+        id: CommandId(224),
         arity: -3,
         flags: CommandFlags::WRITE.union(CommandFlags::FAST),
         acl: AclCategories::FAST.union(AclCategories::SET).union(AclCategories::WRITE),
@@ -15553,7 +15797,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "sscan",
         full_name: "sscan",
-        id: CommandId(221),
+        id: CommandId(225),
         arity: -3,
         flags: CommandFlags::READONLY,
         acl: AclCategories::READ.union(AclCategories::SET).union(AclCategories::SLOW),
@@ -15628,7 +15872,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "ssubscribe",
         full_name: "ssubscribe",
-        id: CommandId(222),
+        id: CommandId(226),
         arity: -2,
         flags: CommandFlags::PUBSUB
             .union(CommandFlags::NOSCRIPT)
@@ -15668,7 +15912,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "strlen",
         full_name: "strlen",
-        id: CommandId(223),
+        id: CommandId(227),
         arity: 2,
         flags: CommandFlags::READONLY.union(CommandFlags::FAST),
         acl: AclCategories::FAST.union(AclCategories::READ).union(AclCategories::STRING),
@@ -15705,7 +15949,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "subscribe",
         full_name: "subscribe",
-        id: CommandId(224),
+        id: CommandId(228),
         arity: -2,
         flags: CommandFlags::PUBSUB
             .union(CommandFlags::NOSCRIPT)
@@ -15741,7 +15985,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "substr",
         full_name: "substr",
-        id: CommandId(225),
+        id: CommandId(229),
         arity: 4,
         flags: CommandFlags::READONLY,
         acl: AclCategories::READ.union(AclCategories::SLOW).union(AclCategories::STRING),
@@ -15804,7 +16048,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "sunion",
         full_name: "sunion",
-        id: CommandId(226),
+        id: CommandId(230),
         arity: -2,
         flags: CommandFlags::READONLY,
         acl: AclCategories::READ.union(AclCategories::SET).union(AclCategories::SLOW),
@@ -15841,7 +16085,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "sunionstore",
         full_name: "sunionstore",
-        id: CommandId(227),
+        id: CommandId(231),
         arity: -3,
         flags: CommandFlags::WRITE.union(CommandFlags::DENYOOM),
         acl: AclCategories::SET.union(AclCategories::SLOW).union(AclCategories::WRITE),
@@ -15900,7 +16144,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "sunsubscribe",
         full_name: "sunsubscribe",
-        id: CommandId(228),
+        id: CommandId(232),
         arity: -1,
         flags: CommandFlags::PUBSUB
             .union(CommandFlags::NOSCRIPT)
@@ -15940,7 +16184,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "swapdb",
         full_name: "swapdb",
-        id: CommandId(229),
+        id: CommandId(233),
         arity: 3,
         flags: CommandFlags::WRITE.union(CommandFlags::FAST),
         acl: AclCategories::DANGEROUS
@@ -15989,7 +16233,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "time",
         full_name: "time",
-        id: CommandId(230),
+        id: CommandId(234),
         arity: 1,
         flags: CommandFlags::LOADING.union(CommandFlags::STALE).union(CommandFlags::FAST),
         acl: AclCategories::FAST,
@@ -16010,7 +16254,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "touch",
         full_name: "touch",
-        id: CommandId(231),
+        id: CommandId(235),
         arity: -2,
         flags: CommandFlags::READONLY.union(CommandFlags::FAST),
         acl: AclCategories::FAST.union(AclCategories::KEYSPACE).union(AclCategories::READ),
@@ -16047,7 +16291,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "ttl",
         full_name: "ttl",
-        id: CommandId(232),
+        id: CommandId(236),
         arity: 2,
         flags: CommandFlags::READONLY.union(CommandFlags::FAST),
         acl: AclCategories::FAST.union(AclCategories::KEYSPACE).union(AclCategories::READ),
@@ -16084,7 +16328,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "type",
         full_name: "type",
-        id: CommandId(233),
+        id: CommandId(237),
         arity: 2,
         flags: CommandFlags::READONLY.union(CommandFlags::FAST),
         acl: AclCategories::FAST.union(AclCategories::KEYSPACE).union(AclCategories::READ),
@@ -16121,7 +16365,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "unlink",
         full_name: "unlink",
-        id: CommandId(234),
+        id: CommandId(238),
         arity: -2,
         flags: CommandFlags::WRITE.union(CommandFlags::FAST),
         acl: AclCategories::FAST.union(AclCategories::KEYSPACE).union(AclCategories::WRITE),
@@ -16158,7 +16402,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "unsubscribe",
         full_name: "unsubscribe",
-        id: CommandId(235),
+        id: CommandId(239),
         arity: -1,
         flags: CommandFlags::PUBSUB
             .union(CommandFlags::NOSCRIPT)
@@ -16194,7 +16438,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "unwatch",
         full_name: "unwatch",
-        id: CommandId(236),
+        id: CommandId(240),
         arity: 1,
         flags: CommandFlags::NOSCRIPT
             .union(CommandFlags::LOADING)
@@ -16219,7 +16463,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "watch",
         full_name: "watch",
-        id: CommandId(237),
+        id: CommandId(241),
         arity: -2,
         flags: CommandFlags::NOSCRIPT
             .union(CommandFlags::LOADING)
@@ -16261,7 +16505,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "xack",
         full_name: "xack",
-        id: CommandId(238),
+        id: CommandId(242),
         arity: -4,
         flags: CommandFlags::WRITE.union(CommandFlags::FAST),
         acl: AclCategories::FAST.union(AclCategories::STREAM).union(AclCategories::WRITE),
@@ -16324,7 +16568,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "xadd",
         full_name: "xadd",
-        id: CommandId(239),
+        id: CommandId(243),
         arity: -5,
         flags: CommandFlags::WRITE.union(CommandFlags::DENYOOM).union(CommandFlags::FAST),
         acl: AclCategories::FAST.union(AclCategories::STREAM).union(AclCategories::WRITE),
@@ -16560,7 +16804,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "xautoclaim",
         full_name: "xautoclaim",
-        id: CommandId(240),
+        id: CommandId(244),
         arity: -6,
         flags: CommandFlags::WRITE.union(CommandFlags::FAST),
         acl: AclCategories::FAST.union(AclCategories::STREAM).union(AclCategories::WRITE),
@@ -16671,7 +16915,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "xclaim",
         full_name: "xclaim",
-        id: CommandId(241),
+        id: CommandId(245),
         arity: -6,
         flags: CommandFlags::WRITE.union(CommandFlags::FAST),
         acl: AclCategories::FAST.union(AclCategories::STREAM).union(AclCategories::WRITE),
@@ -16830,7 +17074,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "xdel",
         full_name: "xdel",
-        id: CommandId(242),
+        id: CommandId(246),
         arity: -3,
         flags: CommandFlags::WRITE.union(CommandFlags::FAST),
         acl: AclCategories::FAST.union(AclCategories::STREAM).union(AclCategories::WRITE),
@@ -16881,7 +17125,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "xgroup",
         full_name: "xgroup",
-        id: CommandId(249),
+        id: CommandId(253),
         arity: -2,
         flags: CommandFlags::empty(),
         acl: AclCategories::SLOW,
@@ -16900,7 +17144,7 @@ pub static COMMANDS: &[Command] = &[
             Command {
                 name: "create",
                 full_name: "xgroup|create",
-                id: CommandId(243),
+                id: CommandId(247),
                 arity: -5,
                 flags: CommandFlags::WRITE.union(CommandFlags::DENYOOM),
                 acl: AclCategories::SLOW.union(AclCategories::STREAM).union(AclCategories::WRITE),
@@ -17012,7 +17256,7 @@ pub static COMMANDS: &[Command] = &[
             Command {
                 name: "createconsumer",
                 full_name: "xgroup|createconsumer",
-                id: CommandId(244),
+                id: CommandId(248),
                 arity: 5,
                 flags: CommandFlags::WRITE.union(CommandFlags::DENYOOM),
                 acl: AclCategories::SLOW.union(AclCategories::STREAM).union(AclCategories::WRITE),
@@ -17075,7 +17319,7 @@ pub static COMMANDS: &[Command] = &[
             Command {
                 name: "delconsumer",
                 full_name: "xgroup|delconsumer",
-                id: CommandId(245),
+                id: CommandId(249),
                 arity: 5,
                 flags: CommandFlags::WRITE,
                 acl: AclCategories::SLOW.union(AclCategories::STREAM).union(AclCategories::WRITE),
@@ -17138,7 +17382,7 @@ pub static COMMANDS: &[Command] = &[
             Command {
                 name: "destroy",
                 full_name: "xgroup|destroy",
-                id: CommandId(246),
+                id: CommandId(250),
                 arity: 4,
                 flags: CommandFlags::WRITE,
                 acl: AclCategories::SLOW.union(AclCategories::STREAM).union(AclCategories::WRITE),
@@ -17189,7 +17433,7 @@ pub static COMMANDS: &[Command] = &[
             Command {
                 name: "help",
                 full_name: "xgroup|help",
-                id: CommandId(247),
+                id: CommandId(251),
                 arity: 2,
                 flags: CommandFlags::LOADING.union(CommandFlags::STALE),
                 acl: AclCategories::SLOW.union(AclCategories::STREAM),
@@ -17210,7 +17454,7 @@ pub static COMMANDS: &[Command] = &[
             Command {
                 name: "setid",
                 full_name: "xgroup|setid",
-                id: CommandId(248),
+                id: CommandId(252),
                 arity: -5,
                 flags: CommandFlags::WRITE,
                 acl: AclCategories::SLOW.union(AclCategories::STREAM).union(AclCategories::WRITE),
@@ -17313,7 +17557,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "xinfo",
         full_name: "xinfo",
-        id: CommandId(254),
+        id: CommandId(258),
         arity: -2,
         flags: CommandFlags::empty(),
         acl: AclCategories::SLOW,
@@ -17332,7 +17576,7 @@ pub static COMMANDS: &[Command] = &[
             Command {
                 name: "consumers",
                 full_name: "xinfo|consumers",
-                id: CommandId(250),
+                id: CommandId(254),
                 arity: 4,
                 flags: CommandFlags::READONLY,
                 acl: AclCategories::READ.union(AclCategories::SLOW).union(AclCategories::STREAM),
@@ -17383,7 +17627,7 @@ pub static COMMANDS: &[Command] = &[
             Command {
                 name: "groups",
                 full_name: "xinfo|groups",
-                id: CommandId(251),
+                id: CommandId(255),
                 arity: 3,
                 flags: CommandFlags::READONLY,
                 acl: AclCategories::READ.union(AclCategories::SLOW).union(AclCategories::STREAM),
@@ -17420,7 +17664,7 @@ pub static COMMANDS: &[Command] = &[
             Command {
                 name: "help",
                 full_name: "xinfo|help",
-                id: CommandId(252),
+                id: CommandId(256),
                 arity: 2,
                 flags: CommandFlags::LOADING.union(CommandFlags::STALE),
                 acl: AclCategories::SLOW.union(AclCategories::STREAM),
@@ -17441,7 +17685,7 @@ pub static COMMANDS: &[Command] = &[
             Command {
                 name: "stream",
                 full_name: "xinfo|stream",
-                id: CommandId(253),
+                id: CommandId(257),
                 arity: -3,
                 flags: CommandFlags::READONLY,
                 acl: AclCategories::READ.union(AclCategories::SLOW).union(AclCategories::STREAM),
@@ -17527,7 +17771,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "xlen",
         full_name: "xlen",
-        id: CommandId(255),
+        id: CommandId(259),
         arity: 2,
         flags: CommandFlags::READONLY.union(CommandFlags::FAST),
         acl: AclCategories::FAST.union(AclCategories::READ).union(AclCategories::STREAM),
@@ -17564,7 +17808,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "xpending",
         full_name: "xpending",
-        id: CommandId(256),
+        id: CommandId(260),
         arity: -3,
         flags: CommandFlags::READONLY,
         acl: AclCategories::READ.union(AclCategories::SLOW).union(AclCategories::STREAM),
@@ -17688,7 +17932,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "xrange",
         full_name: "xrange",
-        id: CommandId(257),
+        id: CommandId(261),
         arity: -4,
         flags: CommandFlags::READONLY,
         acl: AclCategories::READ.union(AclCategories::SLOW).union(AclCategories::STREAM),
@@ -17763,7 +18007,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "xread",
         full_name: "xread",
-        id: CommandId(258),
+        id: CommandId(262),
         arity: -4,
         flags: CommandFlags::BLOCKING.union(CommandFlags::READONLY).union(CommandFlags::MOVABLE_KEYS),
         acl: AclCategories::BLOCKING
@@ -17854,7 +18098,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "xreadgroup",
         full_name: "xreadgroup",
-        id: CommandId(259),
+        id: CommandId(263),
         arity: -7,
         flags: CommandFlags::BLOCKING.union(CommandFlags::WRITE).union(CommandFlags::MOVABLE_KEYS),
         acl: AclCategories::BLOCKING
@@ -17994,7 +18238,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "xrevrange",
         full_name: "xrevrange",
-        id: CommandId(260),
+        id: CommandId(264),
         arity: -4,
         flags: CommandFlags::READONLY,
         acl: AclCategories::READ.union(AclCategories::SLOW).union(AclCategories::STREAM),
@@ -18069,7 +18313,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "xsetid",
         full_name: "xsetid",
-        id: CommandId(261),
+        id: CommandId(265),
         arity: -3,
         flags: CommandFlags::WRITE.union(CommandFlags::DENYOOM).union(CommandFlags::FAST),
         acl: AclCategories::FAST.union(AclCategories::STREAM).union(AclCategories::WRITE),
@@ -18144,7 +18388,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "xtrim",
         full_name: "xtrim",
-        id: CommandId(262),
+        id: CommandId(266),
         arity: -4,
         flags: CommandFlags::WRITE,
         acl: AclCategories::SLOW.union(AclCategories::STREAM).union(AclCategories::WRITE),
@@ -18294,7 +18538,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "zadd",
         full_name: "zadd",
-        id: CommandId(263),
+        id: CommandId(267),
         arity: -4,
         flags: CommandFlags::WRITE.union(CommandFlags::DENYOOM).union(CommandFlags::FAST),
         acl: AclCategories::FAST.union(AclCategories::SORTEDSET).union(AclCategories::WRITE),
@@ -18472,7 +18716,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "zcard",
         full_name: "zcard",
-        id: CommandId(264),
+        id: CommandId(268),
         arity: 2,
         flags: CommandFlags::READONLY.union(CommandFlags::FAST),
         acl: AclCategories::FAST.union(AclCategories::READ).union(AclCategories::SORTEDSET),
@@ -18509,7 +18753,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "zcount",
         full_name: "zcount",
-        id: CommandId(265),
+        id: CommandId(269),
         arity: 4,
         flags: CommandFlags::READONLY.union(CommandFlags::FAST),
         acl: AclCategories::FAST.union(AclCategories::READ).union(AclCategories::SORTEDSET),
@@ -18572,7 +18816,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "zdiff",
         full_name: "zdiff",
-        id: CommandId(266),
+        id: CommandId(270),
         arity: -3,
         flags: CommandFlags::READONLY.union(CommandFlags::MOVABLE_KEYS),
         acl: AclCategories::READ.union(AclCategories::SLOW).union(AclCategories::SORTEDSET),
@@ -18635,7 +18879,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "zdiffstore",
         full_name: "zdiffstore",
-        id: CommandId(267),
+        id: CommandId(271),
         arity: -4,
         flags: CommandFlags::WRITE.union(CommandFlags::DENYOOM).union(CommandFlags::MOVABLE_KEYS),
         acl: AclCategories::SLOW.union(AclCategories::SORTEDSET).union(AclCategories::WRITE),
@@ -18706,7 +18950,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "zincrby",
         full_name: "zincrby",
-        id: CommandId(268),
+        id: CommandId(272),
         arity: 4,
         flags: CommandFlags::WRITE.union(CommandFlags::DENYOOM).union(CommandFlags::FAST),
         acl: AclCategories::FAST.union(AclCategories::SORTEDSET).union(AclCategories::WRITE),
@@ -18769,7 +19013,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "zinter",
         full_name: "zinter",
-        id: CommandId(269),
+        id: CommandId(273),
         arity: -3,
         flags: CommandFlags::READONLY.union(CommandFlags::MOVABLE_KEYS),
         acl: AclCategories::READ.union(AclCategories::SLOW).union(AclCategories::SORTEDSET),
@@ -18893,7 +19137,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "zintercard",
         full_name: "zintercard",
-        id: CommandId(270),
+        id: CommandId(274),
         arity: -3,
         flags: CommandFlags::READONLY.union(CommandFlags::MOVABLE_KEYS),
         acl: AclCategories::READ.union(AclCategories::SLOW).union(AclCategories::SORTEDSET),
@@ -18956,7 +19200,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "zinterstore",
         full_name: "zinterstore",
-        id: CommandId(271),
+        id: CommandId(275),
         arity: -4,
         flags: CommandFlags::WRITE.union(CommandFlags::DENYOOM).union(CommandFlags::MOVABLE_KEYS),
         acl: AclCategories::SLOW.union(AclCategories::SORTEDSET).union(AclCategories::WRITE),
@@ -19088,7 +19332,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "zlexcount",
         full_name: "zlexcount",
-        id: CommandId(272),
+        id: CommandId(276),
         arity: 4,
         flags: CommandFlags::READONLY.union(CommandFlags::FAST),
         acl: AclCategories::FAST.union(AclCategories::READ).union(AclCategories::SORTEDSET),
@@ -19151,7 +19395,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "zmpop",
         full_name: "zmpop",
-        id: CommandId(273),
+        id: CommandId(277),
         arity: -4,
         flags: CommandFlags::WRITE.union(CommandFlags::MOVABLE_KEYS),
         acl: AclCategories::SLOW.union(AclCategories::SORTEDSET).union(AclCategories::WRITE),
@@ -19251,7 +19495,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "zmscore",
         full_name: "zmscore",
-        id: CommandId(274),
+        id: CommandId(278),
         arity: -3,
         flags: CommandFlags::READONLY.union(CommandFlags::FAST),
         acl: AclCategories::FAST.union(AclCategories::READ).union(AclCategories::SORTEDSET),
@@ -19302,7 +19546,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "zpopmax",
         full_name: "zpopmax",
-        id: CommandId(275),
+        id: CommandId(279),
         arity: -2,
         flags: CommandFlags::WRITE.union(CommandFlags::FAST),
         acl: AclCategories::FAST.union(AclCategories::SORTEDSET).union(AclCategories::WRITE),
@@ -19353,7 +19597,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "zpopmin",
         full_name: "zpopmin",
-        id: CommandId(276),
+        id: CommandId(280),
         arity: -2,
         flags: CommandFlags::WRITE.union(CommandFlags::FAST),
         acl: AclCategories::FAST.union(AclCategories::SORTEDSET).union(AclCategories::WRITE),
@@ -19404,7 +19648,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "zrandmember",
         full_name: "zrandmember",
-        id: CommandId(277),
+        id: CommandId(281),
         arity: -2,
         flags: CommandFlags::READONLY,
         acl: AclCategories::READ.union(AclCategories::SLOW).union(AclCategories::SORTEDSET),
@@ -19480,7 +19724,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "zrange",
         full_name: "zrange",
-        id: CommandId(278),
+        id: CommandId(282),
         arity: -4,
         flags: CommandFlags::READONLY,
         acl: AclCategories::READ.union(AclCategories::SLOW).union(AclCategories::SORTEDSET),
@@ -19641,7 +19885,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "zrangebylex",
         full_name: "zrangebylex",
-        id: CommandId(279),
+        id: CommandId(283),
         arity: -4,
         flags: CommandFlags::READONLY,
         acl: AclCategories::READ.union(AclCategories::SLOW).union(AclCategories::SORTEDSET),
@@ -19741,7 +19985,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "zrangebyscore",
         full_name: "zrangebyscore",
-        id: CommandId(280),
+        id: CommandId(284),
         arity: -4,
         flags: CommandFlags::READONLY,
         acl: AclCategories::READ.union(AclCategories::SLOW).union(AclCategories::SORTEDSET),
@@ -19853,7 +20097,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "zrangestore",
         full_name: "zrangestore",
-        id: CommandId(281),
+        id: CommandId(285),
         arity: -5,
         flags: CommandFlags::WRITE.union(CommandFlags::DENYOOM),
         acl: AclCategories::SLOW.union(AclCategories::SORTEDSET).union(AclCategories::WRITE),
@@ -20022,7 +20266,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "zrank",
         full_name: "zrank",
-        id: CommandId(282),
+        id: CommandId(286),
         arity: -3,
         flags: CommandFlags::READONLY.union(CommandFlags::FAST),
         acl: AclCategories::FAST.union(AclCategories::READ).union(AclCategories::SORTEDSET),
@@ -20085,7 +20329,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "zrem",
         full_name: "zrem",
-        id: CommandId(283),
+        id: CommandId(287),
         arity: -3,
         flags: CommandFlags::WRITE.union(CommandFlags::FAST),
         acl: AclCategories::FAST.union(AclCategories::SORTEDSET).union(AclCategories::WRITE),
@@ -20136,7 +20380,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "zremrangebylex",
         full_name: "zremrangebylex",
-        id: CommandId(284),
+        id: CommandId(288),
         arity: 4,
         flags: CommandFlags::WRITE,
         acl: AclCategories::SLOW.union(AclCategories::SORTEDSET).union(AclCategories::WRITE),
@@ -20199,7 +20443,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "zremrangebyrank",
         full_name: "zremrangebyrank",
-        id: CommandId(285),
+        id: CommandId(289),
         arity: 4,
         flags: CommandFlags::WRITE,
         acl: AclCategories::SLOW.union(AclCategories::SORTEDSET).union(AclCategories::WRITE),
@@ -20262,7 +20506,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "zremrangebyscore",
         full_name: "zremrangebyscore",
-        id: CommandId(286),
+        id: CommandId(290),
         arity: 4,
         flags: CommandFlags::WRITE,
         acl: AclCategories::SLOW.union(AclCategories::SORTEDSET).union(AclCategories::WRITE),
@@ -20325,7 +20569,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "zrevrange",
         full_name: "zrevrange",
-        id: CommandId(287),
+        id: CommandId(291),
         arity: -4,
         flags: CommandFlags::READONLY,
         acl: AclCategories::READ.union(AclCategories::SLOW).union(AclCategories::SORTEDSET),
@@ -20400,7 +20644,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "zrevrangebylex",
         full_name: "zrevrangebylex",
-        id: CommandId(288),
+        id: CommandId(292),
         arity: -4,
         flags: CommandFlags::READONLY,
         acl: AclCategories::READ.union(AclCategories::SLOW).union(AclCategories::SORTEDSET),
@@ -20500,7 +20744,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "zrevrangebyscore",
         full_name: "zrevrangebyscore",
-        id: CommandId(289),
+        id: CommandId(293),
         arity: -4,
         flags: CommandFlags::READONLY,
         acl: AclCategories::READ.union(AclCategories::SLOW).union(AclCategories::SORTEDSET),
@@ -20612,7 +20856,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "zrevrank",
         full_name: "zrevrank",
-        id: CommandId(290),
+        id: CommandId(294),
         arity: -3,
         flags: CommandFlags::READONLY.union(CommandFlags::FAST),
         acl: AclCategories::FAST.union(AclCategories::READ).union(AclCategories::SORTEDSET),
@@ -20675,7 +20919,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "zscan",
         full_name: "zscan",
-        id: CommandId(291),
+        id: CommandId(295),
         arity: -3,
         flags: CommandFlags::READONLY,
         acl: AclCategories::READ.union(AclCategories::SLOW).union(AclCategories::SORTEDSET),
@@ -20762,7 +21006,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "zscore",
         full_name: "zscore",
-        id: CommandId(292),
+        id: CommandId(296),
         arity: 3,
         flags: CommandFlags::READONLY.union(CommandFlags::FAST),
         acl: AclCategories::FAST.union(AclCategories::READ).union(AclCategories::SORTEDSET),
@@ -20813,7 +21057,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "zunion",
         full_name: "zunion",
-        id: CommandId(293),
+        id: CommandId(297),
         arity: -3,
         flags: CommandFlags::READONLY.union(CommandFlags::MOVABLE_KEYS),
         acl: AclCategories::READ.union(AclCategories::SLOW).union(AclCategories::SORTEDSET),
@@ -20937,7 +21181,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "zunionstore",
         full_name: "zunionstore",
-        id: CommandId(294),
+        id: CommandId(298),
         arity: -4,
         flags: CommandFlags::WRITE.union(CommandFlags::DENYOOM).union(CommandFlags::MOVABLE_KEYS),
         acl: AclCategories::SLOW.union(AclCategories::SORTEDSET).union(AclCategories::WRITE),
