@@ -71,7 +71,8 @@ impl<'a> Options<'a> {
         if mode.contains(OPTIN | OPTOUT) {
             return Err(CmdError::Text("ERR You can't specify both OPTIN mode and OPTOUT mode"));
         }
-        if (mode.contains(OPTIN) && before.contains(OPTOUT)) || (mode.contains(OPTOUT) && before.contains(OPTIN))
+        if (mode.contains(OPTIN) && before.contains(OPTOUT))
+            || (mode.contains(OPTOUT) && before.contains(OPTIN))
         {
             return Err(CmdError::Text(
                 "ERR You can't switch OPTIN/OPTOUT mode before disabling tracking for this client, and then \

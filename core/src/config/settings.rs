@@ -409,7 +409,8 @@ impl Settings {
             io_threads_always_active: of.yes("io-threads-always-active"),
             prefetch_batch_max: of.small("prefetch-batch-max-size") as usize,
             reference_from_len: of.reference_from_len(),
-            tracking_table_max_keys: usize::try_from(of.size("tracking-table-max-keys")).unwrap_or(usize::MAX),
+            tracking_table_max_keys: usize::try_from(of.size("tracking-table-max-keys"))
+                .unwrap_or(usize::MAX),
             lazyfree_lazy_eviction: of.yes("lazyfree-lazy-eviction"),
             lazyfree_lazy_expire: of.yes("lazyfree-lazy-expire"),
             lazyfree_lazy_server_del: of.yes("lazyfree-lazy-server-del"),

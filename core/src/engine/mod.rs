@@ -182,7 +182,7 @@ impl Engine {
         }
         self.run(command, session, args, out, now, host);
         self.shared.watches.settle_own(session);
-        self.shared.settle_own_tracking(session, 0);
+        self.shared.settle_own_tracking(session);
         if let Some(flow) = self.begin_wait(session, args) {
             return flow;
         }
@@ -196,7 +196,7 @@ impl Engine {
     /// Writes what the session is to be told of what was done to make room for its command, ahead of the reply.
     #[cold]
     fn deliver_first(&mut self, session: &mut Session, out: &mut Vec<u8>) {
-        self.shared.settle_own_tracking(session, 0);
+        self.shared.settle_own_tracking(session);
         self.shared.deliveries.retain(|delivery| {
             let is_own = delivery.to == session.slot;
             if is_own {

@@ -187,14 +187,15 @@ impl Engine {
             if let Some(blocked) = &mut session.blocked {
                 blocked.request = request;
             }
-            self.shared.settle_own_tracking(session, before);
+            self.shared.settle_own_tracking(session);
             return;
         }
         self.shared.blocking.remove(session);
+        let reply = self.shared.deliveries.len();
         self.shared.resume(session, out);
-        // What the command has others told, and the client itself, comes after its reply.
-        self.shared.deliveries[before..].rotate_right(1);
-        self.shared.settle_own_tracking(session, before + 1);
+        self.shared.settle_own_tracking(session);
+        // What the command has the client told comes after its reply.
+        self.shared.deliveries[before..=reply].rotate_right(1);
     }
 
     /// Ends the waits whose time is over.

@@ -107,8 +107,10 @@ impl Engine {
         out: &mut Vec<u8>,
         start: usize,
     ) {
-        let Some(multi) = &mut session.multi else { return };
-        multi.failed = true;
+        if let Some(multi) = &mut session.multi {
+            multi.failed = true;
+        }
+        //= valkey 9.1 EXEC: refused, it says so even where there is no transaction
         if found.is_some_and(|command| command.name == "exec") {
             session.multi = None;
             self.shared.watches.unwatch(session);

@@ -86,8 +86,8 @@ pub struct Tracking {
     steps_over: usize,
     /// What is stale for the client whose command runs.
     own: Vec<(Stale, By)>,
-    /// Messages that others redirect to it.
-    redirected: Vec<Stale>,
+    /// Messages that others redirect to it, and which deliveries are to become them.
+    redirected: Vec<(usize, Stale)>,
 }
 
 impl Tracking {
@@ -226,7 +226,12 @@ impl Shared {
         details: SessionFlags,
         prefixes: &[&[u8]],
     ) {
-        self.settle_own_tracking(session, 0);
+        // Whether it is told of what a transaction has done so far depends on how it tracked; whom it tells does not.
+        self.tracking.own.retain_mut(|(stale, by)| {
+            let is_wanted = wants_own(session, stale, *by);
+            *by = By::Eviction;
+            is_wanted
+        });
         if !session.flags.contains(SessionFlags::TRACKING) {
             self.tracking.clients += 1;
         }
@@ -247,7 +252,7 @@ impl Shared {
 
     /// A session tracks no more.
     pub fn disable_tracking(&mut self, session: &mut Session) {
-        self.settle_own_tracking(session, 0);
+        self.settle_own_tracking(session);
         self.tracking.disable(session);
     }
 
@@ -321,8 +326,11 @@ impl Shared {
         match self.clients.slot_of(redirect) {
             Some(slot) if slot == session.slot => deliver(&mut self.deliveries, session, true, stale),
             Some(slot) => match self.clients.get(slot) {
-                // Its command runs.
-                None => self.tracking.redirected.push(stale.clone()),
+                None => {
+                    // Its command runs: what it speaks is known when that is over.
+                    self.tracking.redirected.push((self.deliveries.len(), stale.clone()));
+                    self.deliveries.push(Delivery { to: slot, bytes: Vec::new() });
+                }
                 Some(target) if is_closing(target) => self.tell_broken(session, redirect),
                 Some(target) => deliver(&mut self.deliveries, target, true, stale),
             },
@@ -344,22 +352,22 @@ impl Shared {
         self.deliveries.push(Delivery { to: session.slot, bytes });
     }
 
-    /// Tells the session whose command runs what is stale for it, ahead of the deliveries from index `at` on.
-    pub(super) fn settle_own_tracking(&mut self, session: &mut Session, at: usize) {
+    /// Tells the session whose command runs what is stale for it, after what others have told it meanwhile.
+    pub(super) fn settle_own_tracking(&mut self, session: &mut Session) {
         if !self.tracking.has_own() {
             return;
         }
-        let later = self.deliveries.split_off(at.min(self.deliveries.len()));
+        for (index, stale) in core::mem::take(&mut self.tracking.redirected) {
+            if let Some(place) = self.deliveries.get_mut(index) {
+                place.bytes = encode(session, true, &stale).unwrap_or_default();
+            }
+        }
         for (stale, by) in core::mem::take(&mut self.tracking.own) {
             let stale = if let Stale::All(_) = stale { Stale::All(session.proto) } else { stale };
             if wants_own(session, &stale, by) {
                 self.tell(session, &stale);
             }
         }
-        for stale in core::mem::take(&mut self.tracking.redirected) {
-            deliver(&mut self.deliveries, session, true, &stale);
-        }
-        self.deliveries.extend(later);
     }
 
     /// Tells those in BCAST mode of the keys that have changed since the last time. No command runs.

@@ -156,7 +156,8 @@ pub fn overlap(own: &BTreeSet<Name>, given: &[&[u8]]) -> Option<Overlap> {
             first = Some(index);
         }
         // Of those that overlap the shortest stays: what overlaps with a longer one overlaps with it.
-        while let Some(longer) = later.range(prefix..).next().copied().filter(|next| next.starts_with(prefix)) {
+        while let Some(longer) = later.range(prefix..).next().copied().filter(|next| next.starts_with(prefix))
+        {
             later.remove(longer);
         }
         if !any_overlaps(&later, prefix) {
