@@ -622,18 +622,6 @@ fn off_and_reset_end_it() {
 fn many_clients_never_miss_a_change() {
     // Readers that keep copies as a client library does; at the end each copy must be what the server has.
     both_ways(|server| {
-        let writers: Vec<_> = (0..3)
-            .map(|number| {
-                let mut client = server.client();
-                std::thread::spawn(move || {
-                    for round in 0..3000 {
-                        let mut set = redis::cmd("SET");
-                        set.arg(format!("k{}", (round * 7 + number) % 40)).arg(format!("{number}.{round}"));
-                        set.exec(&mut client).unwrap();
-                    }
-                })
-            })
-            .collect();
         let mut readers: Vec<(Client, HashMap<String, String>)> = (0..8)
             .map(|_| {
                 let mut client = resp3(server);
@@ -642,18 +630,18 @@ fn many_clients_never_miss_a_change() {
             })
             .collect();
         let (mut rounds, mut messages) = (0, 0);
-        while rounds < 50 || writers.iter().any(|writer| !writer.is_finished()) {
-            rounds += 1;
-            for (client, copies) in &mut readers {
-                let key = format!("k{}", rounds % 40);
-                client.0.send(&request(&format!("GET {key}")));
-                messages += fetch(client, &key, copies);
+        std::thread::scope(|scope| {
+            let writers = [0, 1, 2].map(|number| scope.spawn(move || write_much(server, number)));
+            while rounds < 50 || writers.iter().any(|writer| !writer.is_finished()) {
+                rounds += 1;
+                for (client, copies) in &mut readers {
+                    let key = format!("k{}", rounds % 40);
+                    client.0.send(&request(&format!("GET {key}")));
+                    messages += fetch(client, &key, copies);
+                }
             }
-        }
+        });
         assert!(messages > 100, "{messages} messages");
-        for writer in writers {
-            writer.join().unwrap();
-        }
         for (client, copies) in &mut readers {
             // Whatever has been sent is read before the answer to this.
             client.0.send(&request("GET none"));
@@ -687,5 +675,14 @@ fn fetch(client: &mut Client, key: &str, copies: &mut HashMap<String, String>) -
                 return messages;
             }
         }
+    }
+}
+
+fn write_much(server: &TestServer, number: usize) {
+    let mut client = server.client();
+    for round in 0..3000 {
+        let mut set = redis::cmd("SET");
+        set.arg(format!("k{}", (round * 7 + number) % 40)).arg(format!("{number}.{round}"));
+        set.exec(&mut client).unwrap();
     }
 }

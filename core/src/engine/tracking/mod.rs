@@ -182,6 +182,9 @@ fn is_closing(session: &Session) -> bool {
 
 /// A message for a receiver, if it can get one.
 fn encode(receiver: &Session, is_redirected: bool, stale: &Stale) -> Option<Vec<u8>> {
+    if is_closing(receiver) {
+        return None;
+    }
     let mut bytes = Vec::with_capacity(64);
     let mut reply = Reply::new(&mut bytes, receiver.proto);
     if receiver.proto == Proto::Resp3 {
@@ -209,9 +212,6 @@ fn encode(receiver: &Session, is_redirected: bool, stale: &Stale) -> Option<Vec<
 }
 
 fn deliver(deliveries: &mut Vec<Delivery>, receiver: &Session, is_redirected: bool, stale: &Stale) {
-    if is_closing(receiver) {
-        return;
-    }
     if let Some(bytes) = encode(receiver, is_redirected, stale) {
         deliveries.push(Delivery { to: receiver.slot, bytes });
     }

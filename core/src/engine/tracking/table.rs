@@ -260,7 +260,9 @@ mod tests {
             Op::Forget(id) => {
                 table.forget(*id);
                 dead.insert(*id);
-                oracle.by_key.values_mut().for_each(|ids| drop(ids.remove(id)));
+                for ids in oracle.by_key.values_mut() {
+                    ids.remove(id);
+                }
                 oracle.by_key.retain(|_, ids| !ids.is_empty());
             }
             Op::Clear => {
