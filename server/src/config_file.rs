@@ -15,7 +15,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use vireo_core::commands::table::{self, Command};
-use vireo_core::config::{self, Config, split_words};
+use vireo_core::config::{self, Config, RewriteExtent, split_words};
 use vireo_core::glob::{Case, glob_match};
 
 use crate::args::RunArgs;
@@ -333,7 +333,7 @@ pub(crate) fn error_text(error: &std::io::Error) -> String {
 }
 
 /// Writes a configuration file anew, in place of the old one at once.
-pub(crate) fn rewrite(path: &str, config: &Config) -> Result<(), String> {
+pub(crate) fn rewrite(path: &str, config: &Config, extent: RewriteExtent) -> Result<(), String> {
     let path = Path::new(path);
     let old = match std::fs::read(path) {
         Ok(old) => old,
@@ -343,7 +343,7 @@ pub(crate) fn rewrite(path: &str, config: &Config) -> Result<(), String> {
     let mut scratch = path.as_os_str().to_owned();
     scratch.push(format!(".{}.tmp", std::process::id()));
     let scratch = Path::new(&scratch);
-    replace(path, scratch, &config::rewrite(&old, config)).map_err(|error| {
+    replace(path, scratch, &config::rewrite(&old, config, extent)).map_err(|error| {
         // The scratch file is of no use to anybody; that it cannot be removed changes nothing.
         let _ = std::fs::remove_file(scratch);
         error_text(&error)
@@ -365,7 +365,7 @@ fn replace(path: &Path, scratch: &Path, text: &[u8]) -> std::io::Result<()> {
 mod tests {
     use std::path::Path;
 
-    use super::{LoadError, Loaded, Source, load, rewrite};
+    use super::{LoadError, Loaded, RewriteExtent, Source, load, rewrite};
     use crate::args::RunArgs;
 
     fn read(text: &str) -> Result<Loaded, (usize, String)> {
@@ -496,14 +496,15 @@ mod tests {
         std::fs::write(&path, "# mine\ntimeout 1\n").unwrap();
         let mut loaded = load_file(&path, "").unwrap();
         loaded.config.set_by_host("timeout", "5");
-        rewrite(path.to_str().unwrap(), &loaded.config).unwrap();
+        rewrite(path.to_str().unwrap(), &loaded.config, RewriteExtent::Changed).unwrap();
         assert!(std::fs::read_to_string(&path).unwrap().starts_with("# mine\ntimeout 5\n"));
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "no scratch file stays");
         assert_eq!(load_file(&path, "").unwrap().config.text("timeout"), "5");
         std::fs::remove_file(&path).unwrap();
-        rewrite(path.to_str().unwrap(), &loaded.config).unwrap();
+        rewrite(path.to_str().unwrap(), &loaded.config, RewriteExtent::Changed).unwrap();
         assert!(path.exists(), "a file that is gone is written anew");
         let gone = folder.path().join("no/such.conf");
-        assert_eq!(rewrite(gone.to_str().unwrap(), &loaded.config), Err("No such file or directory".into()));
+        let gone = rewrite(gone.to_str().unwrap(), &loaded.config, RewriteExtent::Changed);
+        assert_eq!(gone, Err("No such file or directory".into()));
     }
 }

@@ -3,7 +3,7 @@
 use core::fmt;
 use core::fmt::Write as _;
 
-use vireo_core::config::{Change, Config};
+use vireo_core::config::{Change, Config, RewriteExtent};
 use vireo_core::engine::ClientSlot;
 use vireo_core::engine::host::{CpuUse, DebugSwitch, Host, HostFacts, IoUse, LogLevel, MemoryUse, NetTotals};
 use vireo_core::platform::{Clock, CpuSampler, Net, Platform, System};
@@ -112,12 +112,12 @@ impl<P: Platform> Host for Outside<P> {
         Ok(())
     }
 
-    fn rewrite_config(&mut self, config: &Config) -> Result<(), String> {
+    fn rewrite_config(&mut self, config: &Config, extent: RewriteExtent) -> Result<(), String> {
         let path = self.facts.config_file.clone();
         if path.is_empty() {
             return Err("The server is running without a config file".to_owned());
         }
-        config_file::rewrite(&path, config).map_err(|why| format!("Rewriting config file: {why}"))
+        config_file::rewrite(&path, config, extent).map_err(|why| format!("Rewriting config file: {why}"))
     }
 
     fn log(&mut self, level: LogLevel, line: fmt::Arguments<'_>) {

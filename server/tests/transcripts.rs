@@ -88,3 +88,8 @@ fn bits() {
 fn sorting() {
     replay(include_str!("transcripts/sort.txt"));
 }
+
+#[test]
+fn digests() {
+    replay(include_str!("transcripts/digest.txt"));
+}

@@ -264,6 +264,7 @@ pub(super) fn flag_letters(session: &Session) -> String {
         (SessionFlags::CLOSE_AFTER_REPLY, 'c'),
         (SessionFlags::CLOSE_ASAP, 'A'),
         (SessionFlags::UNIX_SOCKET, 'U'),
+        (SessionFlags::READONLY, 'r'),
         (SessionFlags::NO_EVICT, 'e'),
         (SessionFlags::NO_TOUCH, 'T'),
         (SessionFlags::IMPORT_SOURCE, 'I'),

@@ -20,7 +20,7 @@ pub(super) struct Filter {
 #[derive(Debug)]
 enum Test {
     Ids(Vec<ClientId>),
-    Normal(bool),
+    Type(ClientType),
     Addr(Vec<u8>),
     LocalAddr(Vec<u8>),
     LoggedIn,
@@ -31,6 +31,15 @@ enum Test {
     Ip(Vec<u8>),
     Redirect,
     Db(u32),
+}
+
+/// What CLIENT calls the type of a client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum ClientType {
+    Normal,
+    Subscriber,
+    /// A primary or a replica, of which there are none yet.
+    Link,
 }
 
 impl Filter {
@@ -100,8 +109,9 @@ impl Test {
         let not = if wanted { "" } else { "NOT-" };
         Ok(match name {
             b"TYPE" => match value.to_ascii_lowercase().as_slice() {
-                b"normal" => Self::Normal(true),
-                b"master" | b"primary" | b"slave" | b"replica" | b"pubsub" => Self::Normal(false),
+                b"normal" => Self::Type(ClientType::Normal),
+                b"pubsub" => Self::Type(ClientType::Subscriber),
+                b"master" | b"primary" | b"slave" | b"replica" => Self::Type(ClientType::Link),
                 _ => return Err(cx.fail_bytes(&[b"ERR Unknown client type '", value, b"'"])),
             },
             b"ADDR" => Self::Addr(own),
@@ -138,7 +148,7 @@ impl Test {
     fn passes(&self, session: &Session) -> bool {
         match self {
             Self::Ids(ids) => ids.contains(&session.id),
-            Self::Normal(normal) => *normal,
+            Self::Type(wanted) => *wanted == type_of(session),
             Self::Addr(addr) => session.addr.as_bytes() == addr,
             Self::LocalAddr(addr) => session.laddr.as_bytes() == addr,
             Self::LoggedIn => session.authenticated,
@@ -149,11 +159,21 @@ impl Test {
                 let own = flag_letters(session);
                 letters.iter().all(|letter| own.as_bytes().contains(letter))
             }
-            Self::Ip(ip) => session.addr.rsplit_once(':').is_some_and(|(own, _)| own.as_bytes() == ip),
+            Self::Ip(ip) => ip_of(&session.addr).is_some_and(|own| own.as_bytes() == ip),
             Self::Redirect => session.flags.contains(SessionFlags::CAPA_REDIRECT),
             Self::Db(db) => session.db == *db,
         }
     }
+}
+
+fn type_of(session: &Session) -> ClientType {
+    if session.is_subscriber() { ClientType::Subscriber } else { ClientType::Normal }
+}
+
+/// The address without its port, and without the brackets around one of version 6.
+fn ip_of(addr: &str) -> Option<&str> {
+    let (ip, _) = addr.rsplit_once(':')?;
+    Some(ip.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(ip))
 }
 
 /// The letters that FLAGS knows; those of states that we do not have match nobody.

@@ -2,7 +2,7 @@
 
 use alloc::vec::Vec;
 
-use crate::config::{Config, ConfigError, Flags, Origin};
+use crate::config::{Config, ConfigError, Flags, Origin, RewriteExtent};
 use crate::engine::{Args, CmdError, CmdResult, Ctx};
 
 /// `CONFIG GET pattern [pattern ...]`
@@ -56,7 +56,7 @@ pub(crate) fn config_resetstat(cx: &mut Ctx<'_>, _args: &Args<'_>) -> CmdResult 
 
 /// CONFIG REWRITE
 pub(crate) fn config_rewrite(cx: &mut Ctx<'_>, _args: &Args<'_>) -> CmdResult {
-    match cx.host.rewrite_config(&cx.shared.config) {
+    match cx.host.rewrite_config(&cx.shared.config, RewriteExtent::Changed) {
         Ok(()) => cx.reply.ok(),
         Err(why) => return Err(cx.fail(format_args!("ERR {why}"))),
     }

@@ -50,6 +50,20 @@ pub(crate) fn quit(cx: &mut Ctx<'_>, _args: &Args<'_>) -> CmdResult {
     Ok(())
 }
 
+/// READONLY: what it allows is up to replicas; a client may say it to any server.
+pub(crate) fn readonly(cx: &mut Ctx<'_>, _args: &Args<'_>) -> CmdResult {
+    cx.session.flags.insert(SessionFlags::READONLY);
+    cx.reply.ok();
+    Ok(())
+}
+
+/// READWRITE
+pub(crate) fn readwrite(cx: &mut Ctx<'_>, _args: &Args<'_>) -> CmdResult {
+    cx.session.flags.remove(SessionFlags::READONLY);
+    cx.reply.ok();
+    Ok(())
+}
+
 /// RESET
 pub(crate) fn reset(cx: &mut Ctx<'_>, _args: &Args<'_>) -> CmdResult {
     let slot = cx.session.slot;

@@ -4,12 +4,15 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use crate::config::parse_memory;
+use super::debug_digest;
+use crate::config::{RewriteExtent, parse_memory};
 use crate::engine::host::{CrashKind, DebugSwitch, LogLevel};
 use crate::engine::{Args, CmdError, CmdResult, Ctx, HostRequest};
-use crate::keyspace::{ExpireChange, StringView};
+use crate::keyspace::{AccessPolicy, ExpireChange, StringView};
 use crate::num;
 use crate::resp::Proto;
+use crate::types::Object;
+use crate::types::list::{List, NodeView};
 
 /// `DEBUG subcommand [argument ...]`
 pub(crate) fn debug(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
@@ -24,12 +27,13 @@ pub(crate) fn debug(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
         (b"PAUSE-CRON", 3) => host_switch(cx, args, DebugSwitch::PauseCron),
         (b"CLIENT-ENFORCE-REPLY-LIST", 3) => host_switch(cx, args, DebugSwitch::EnforceReplyList),
         (b"OBJECT", 3 | 4) => object(cx, args),
+        (b"CONFIG-REWRITE-FORCE-ALL", 2) => rewrite_whole_config(cx),
         (b"PROTOCOL", 3) => protocol(cx, args),
         (b"ERROR", 3) => Err(cx.fail_bytes(&[args.at(2)])),
         (b"LOG", 3) => log(cx, args),
         (b"POPULATE", 3..=5) => populate(cx, args),
-        (b"DIGEST", 2) => digest(cx),
-        (b"DIGEST-VALUE", _) => digest_values(cx, args),
+        (b"DIGEST", 2) => debug_digest::digest(cx),
+        (b"DIGEST-VALUE", _) => debug_digest::digest_values(cx, args),
         (b"HTSTATS", 3 | 4) => htstats(cx, args),
         (b"STRUCTSIZE", 2) => structsize(cx),
         (b"CLIENT-EVICTION", 2) => Err(CmdError::Text("ERR maxmemory-clients is disabled.")),
@@ -97,22 +101,60 @@ fn log(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
     Ok(())
 }
 
+/// `DEBUG OBJECT key [FAST]`; FAST leaves out what takes a walk through the value.
 fn object(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
-    let (key, now) = (cx.key(args, 2), *cx.keys.now());
+    let (key, now, fast) = (cx.key(args, 2), *cx.keys.now(), args.is(3, "FAST"));
     let entry = cx.keys.peek(key).ok_or(CmdError::NO_SUCH_KEY)?;
-    let len = match entry.string() {
-        StringView::Int(value) => itoa::Buffer::new().format(value).len(),
-        StringView::Bytes(bytes) => bytes.len(),
-    };
-    let line = format!(
-        "Value at:0x{:x} refcount:1 encoding:{} serializedlength:{} lru:{} lru_seconds_idle:{}",
-        entry.key().as_ptr().addr(),
-        entry.encoding_name(),
-        len + 1,
-        entry.access_clock(),
-        entry.idle_seconds(&now)
-    );
+    let (address, encoding) = (entry.key().as_ptr().addr(), entry.encoding_name());
+    let mut line = format!("Value at:0x{address:x} refcount:1 encoding:{encoding}");
+    if !fast {
+        let len = match entry.string() {
+            StringView::Int(value) => itoa::Buffer::new().format(value).len(),
+            StringView::Bytes(bytes) => bytes.len(),
+        };
+        line.push_str(&format!(" serializedlength:{}", len + 1));
+    }
+    line.push_str(&match now.access {
+        AccessPolicy::Lru => {
+            format!(" lru:{} lru_seconds_idle:{}", entry.access_clock(), entry.idle_seconds(&now))
+        }
+        AccessPolicy::Lfu { .. } => {
+            let minutes = entry.access_clock() >> 8;
+            format!(" lfu_freq:{} lfu_access_time_minutes:{minutes}", entry.frequency(&now))
+        }
+    });
+    if let Some(Object::List(list)) = entry.object() {
+        line.push_str(&quicklist_fields(list, fast));
+    }
     cx.reply.status(line.as_bytes());
+    Ok(())
+}
+
+/// What DEBUG OBJECT tells of a quicklist's nodes; nothing of a small list. Nodes are never compressed.
+#[expect(clippy::cast_precision_loss, reason = "a mean for people to read")]
+fn quicklist_fields(list: &List, fast: bool) -> String {
+    let Some(limits) = list.quicklist_limits() else { return String::new() };
+    let (nodes, fill) = (list.nodes().len(), limits.max_listpack_size);
+    let mean = list.len() as f64 / nodes.max(1) as f64;
+    let mut text = format!(" ql_nodes:{nodes} ql_avg_node:{mean:.2} ql_listpack_max:{fill} ql_compressed:0");
+    if !fast {
+        let bytes: usize = list
+            .nodes()
+            .map(|node| match node {
+                NodeView::Packed(bytes) | NodeView::Plain(bytes) => bytes.len(),
+            })
+            .sum();
+        text.push_str(&format!(" ql_uncompressed_size:{bytes}"));
+    }
+    text
+}
+
+/// `DEBUG CONFIG-REWRITE-FORCE-ALL`
+fn rewrite_whole_config(cx: &mut Ctx<'_>) -> CmdResult {
+    match cx.host.rewrite_config(&cx.shared.config, RewriteExtent::All) {
+        Ok(()) => cx.reply.ok(),
+        Err(why) => return Err(cx.fail(format_args!("ERR CONFIG-REWRITE-FORCE-ALL failed: {why}"))),
+    }
     Ok(())
 }
 
@@ -191,57 +233,6 @@ fn populate(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
         }
     }
     cx.reply.ok();
-    Ok(())
-}
-
-/// A digest of bytes; equal data sets have equal digests within one version of Vireo.
-fn mix(digest: [u64; 3], bytes: &[u8]) -> [u64; 3] {
-    let mut mixed = digest;
-    for (index, byte) in bytes.iter().chain(&[0xff]).enumerate() {
-        let word = &mut mixed[index % 3];
-        *word = (*word ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3).rotate_left(23);
-    }
-    [
-        mixed[0] ^ mixed[2].rotate_left(7),
-        mixed[1] ^ mixed[0].rotate_left(13),
-        mixed[2] ^ mixed[1].rotate_left(29),
-    ]
-}
-
-fn hex(digest: [u64; 3]) -> String {
-    let text: String = digest.iter().map(|word| format!("{word:016x}")).collect();
-    text.chars().take(40).collect()
-}
-
-fn value_digest(view: StringView<'_>) -> [u64; 3] {
-    let mut scratch = itoa::Buffer::new();
-    mix([1, 2, 3], super::string::bytes_of(view, &mut scratch))
-}
-
-fn digest(cx: &mut Ctx<'_>) -> CmdResult {
-    let mut sum = [0u64; 3];
-    for db in 0..cx.keys.keyspace().databases() {
-        let keys = cx.keys.other(db);
-        keys.for_each(|entry| {
-            if !keys.is_expired(entry) {
-                let value = value_digest(entry.string());
-                let one = mix([value[0] ^ db as u64, value[1], value[2]], entry.key());
-                // The order of keys does not matter, so the parts are combined by exclusive or.
-                sum.iter_mut().zip(one).for_each(|(total, part)| *total ^= part);
-            }
-        });
-    }
-    cx.reply.status(hex(sum).as_bytes());
-    Ok(())
-}
-
-fn digest_values(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
-    cx.reply.array(args.len() - 2);
-    for bytes in args.iter_from(2) {
-        let key = cx.keys.key(bytes);
-        let digest = cx.keys.peek(key).map_or([0; 3], |entry| value_digest(entry.string()));
-        cx.reply.status(hex(digest).as_bytes());
-    }
     Ok(())
 }
 

@@ -13,6 +13,7 @@ mod config;
 mod connection;
 mod counter;
 mod debug;
+mod debug_digest;
 mod element;
 mod expire;
 mod generic;

@@ -26,7 +26,7 @@ use alloc::vec::Vec;
 
 pub use self::check::Check;
 pub use self::directive::{Directive, Effect, Flags, Kind, Special};
-pub use self::rewrite::rewrite;
+pub use self::rewrite::{RewriteExtent, rewrite};
 pub use self::settings::{
     CompactLimits, EvictBy, EvictionPolicy, NotifyClasses, OutputLimit, ProtectedAction, Settings,
     ShutdownFlags,

@@ -9,7 +9,7 @@ use alloc::vec::Vec;
 use core::fmt;
 
 use super::session::ClientSlot;
-use crate::config::{Change, Config};
+use crate::config::{Change, Config, RewriteExtent};
 
 /// Importance of a log line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -241,7 +241,7 @@ pub trait Host {
     ///
     /// # Errors
     /// What CONFIG REWRITE answers.
-    fn rewrite_config(&mut self, config: &Config) -> Result<(), String>;
+    fn rewrite_config(&mut self, config: &Config, extent: RewriteExtent) -> Result<(), String>;
     /// Writes a log line.
     fn log(&mut self, level: LogLevel, line: fmt::Arguments<'_>);
     /// Gives unused memory back to the system (`MEMORY PURGE`).

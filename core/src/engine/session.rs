@@ -80,6 +80,8 @@ bitflags! {
             | Self::TRACKING_NOLOOP.bits()
             | Self::TRACKING_CACHING.bits()
             | Self::TRACKING_BROKEN.bits();
+        /// Would read from a replica: `READONLY`.
+        const READONLY = 1 << 22;
     }
 }
 
@@ -147,6 +149,7 @@ impl Session {
                 | SessionFlags::REPLY_SKIP
                 | SessionFlags::REPLY_SKIP_NEXT
                 | SessionFlags::NO_TOUCH
+                | SessionFlags::READONLY
                 | SessionFlags::NO_EVICT
                 | SessionFlags::IMPORT_SOURCE,
         );

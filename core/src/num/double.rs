@@ -20,6 +20,18 @@ impl DoubleText {
 
     /// The text of `value`.
     pub fn format(&mut self, value: f64) -> &[u8] {
+        match as_integer(value) {
+            Some(integer) if integer != 0 => {
+                self.0.clear();
+                self.put(itoa::Buffer::new().format(integer).as_bytes());
+                &self.0
+            }
+            _ => self.format_shortest(value),
+        }
+    }
+
+    /// The text of `value` where large integers have an exponent too.
+    pub fn format_shortest(&mut self, value: f64) -> &[u8] {
         self.0.clear();
         if value.is_nan() {
             self.put(b"nan");
@@ -27,8 +39,6 @@ impl DoubleText {
             self.put(if value < 0.0 { b"-inf" } else { b"inf" });
         } else if value == 0.0 {
             self.put(if value.is_sign_negative() { b"-0" } else { b"0" });
-        } else if let Some(integer) = as_integer(value) {
-            self.put(itoa::Buffer::new().format(integer).as_bytes());
         } else {
             self.shortest(value);
         }

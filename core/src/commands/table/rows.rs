@@ -5,7 +5,7 @@ use super::*;
 use crate::commands::handlers as h;
 
 /// Commands and subcommands together.
-pub const COMMAND_COUNT: usize = 299;
+pub const COMMAND_COUNT: usize = 301;
 
 /// All commands, by name.
 pub static COMMANDS: &[Command] = &[
@@ -13531,9 +13531,51 @@ pub static COMMANDS: &[Command] = &[
         handler: h::randomkey,
     },
     Command {
+        name: "readonly",
+        full_name: "readonly",
+        id: CommandId(188),
+        arity: 1,
+        flags: CommandFlags::FAST.union(CommandFlags::LOADING).union(CommandFlags::STALE),
+        acl: AclCategories::CONNECTION.union(AclCategories::FAST),
+        tips: &[],
+        key_specs: &[],
+        group: "cluster",
+        summary: "Allows this connection to read from a replica.",
+        since: "3.0.0",
+        complexity: "O(1)",
+        history: &[],
+        deprecated_since: "",
+        replaced_by: "",
+        doc_flags: &[],
+        args: &[],
+        subcommands: &[],
+        handler: h::readonly,
+    },
+    Command {
+        name: "readwrite",
+        full_name: "readwrite",
+        id: CommandId(189),
+        arity: 1,
+        flags: CommandFlags::FAST.union(CommandFlags::LOADING).union(CommandFlags::STALE),
+        acl: AclCategories::CONNECTION.union(AclCategories::FAST),
+        tips: &[],
+        key_specs: &[],
+        group: "cluster",
+        summary: "Ends what READONLY allowed.",
+        since: "3.0.0",
+        complexity: "O(1)",
+        history: &[],
+        deprecated_since: "",
+        replaced_by: "",
+        doc_flags: &[],
+        args: &[],
+        subcommands: &[],
+        handler: h::readwrite,
+    },
+    Command {
         name: "rename",
         full_name: "rename",
-        id: CommandId(188),
+        id: CommandId(190),
         arity: 3,
         flags: CommandFlags::WRITE,
         acl: AclCategories::KEYSPACE.union(AclCategories::SLOW).union(AclCategories::WRITE),
@@ -13592,7 +13634,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "renamenx",
         full_name: "renamenx",
-        id: CommandId(189),
+        id: CommandId(191),
         arity: 3,
         flags: CommandFlags::WRITE.union(CommandFlags::FAST),
         acl: AclCategories::FAST.union(AclCategories::KEYSPACE).union(AclCategories::WRITE),
@@ -13651,7 +13693,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "reset",
         full_name: "reset",
-        id: CommandId(190),
+        id: CommandId(192),
         arity: 1,
         flags: CommandFlags::NOSCRIPT
             .union(CommandFlags::LOADING)
@@ -13677,7 +13719,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "rpop",
         full_name: "rpop",
-        id: CommandId(191),
+        id: CommandId(193),
         arity: -2,
         flags: CommandFlags::WRITE.union(CommandFlags::FAST),
         acl: AclCategories::FAST.union(AclCategories::LIST).union(AclCategories::WRITE),
@@ -13728,7 +13770,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "rpoplpush",
         full_name: "rpoplpush",
-        id: CommandId(192),
+        id: CommandId(194),
         arity: 3,
         flags: CommandFlags::WRITE.union(CommandFlags::DENYOOM),
         acl: AclCategories::LIST.union(AclCategories::SLOW).union(AclCategories::WRITE),
@@ -13787,7 +13829,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "rpush",
         full_name: "rpush",
-        id: CommandId(193),
+        id: CommandId(195),
         arity: -3,
         flags: CommandFlags::WRITE.union(CommandFlags::DENYOOM).union(CommandFlags::FAST),
         acl: AclCategories::FAST.union(AclCategories::LIST).union(AclCategories::WRITE),
@@ -13838,7 +13880,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "rpushx",
         full_name: "rpushx",
-        id: CommandId(194),
+        id: CommandId(196),
         arity: -3,
         flags: CommandFlags::WRITE.union(CommandFlags::DENYOOM).union(CommandFlags::FAST),
         acl: AclCategories::FAST.union(AclCategories::LIST).union(AclCategories::WRITE),
@@ -13889,7 +13931,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "sadd",
         full_name: "sadd",
-        id: CommandId(195),
+        id: CommandId(197),
         arity: -3,
         flags: CommandFlags::WRITE.union(CommandFlags::DENYOOM).union(CommandFlags::FAST),
         acl: AclCategories::FAST.union(AclCategories::SET).union(AclCategories::WRITE),
@@ -13940,7 +13982,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "scan",
         full_name: "scan",
-        id: CommandId(196),
+        id: CommandId(198),
         arity: -2,
         flags: CommandFlags::READONLY.union(CommandFlags::TOUCHES_ARBITRARY_KEYS),
         acl: AclCategories::KEYSPACE.union(AclCategories::READ).union(AclCategories::SLOW),
@@ -14010,7 +14052,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "scard",
         full_name: "scard",
-        id: CommandId(197),
+        id: CommandId(199),
         arity: 2,
         flags: CommandFlags::READONLY.union(CommandFlags::FAST),
         acl: AclCategories::FAST.union(AclCategories::READ).union(AclCategories::SET),
@@ -14047,7 +14089,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "sdiff",
         full_name: "sdiff",
-        id: CommandId(198),
+        id: CommandId(200),
         arity: -2,
         flags: CommandFlags::READONLY,
         acl: AclCategories::READ.union(AclCategories::SET).union(AclCategories::SLOW),
@@ -14084,7 +14126,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "sdiffstore",
         full_name: "sdiffstore",
-        id: CommandId(199),
+        id: CommandId(201),
         arity: -3,
         flags: CommandFlags::WRITE.union(CommandFlags::DENYOOM),
         acl: AclCategories::SET.union(AclCategories::SLOW).union(AclCategories::WRITE),
@@ -14143,7 +14185,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "select",
         full_name: "select",
-        id: CommandId(200),
+        id: CommandId(202),
         arity: 2,
         flags: CommandFlags::ALLOW_BUSY
             .union(CommandFlags::LOADING)
@@ -14178,7 +14220,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "set",
         full_name: "set",
-        id: CommandId(201),
+        id: CommandId(203),
         arity: -3,
         flags: CommandFlags::WRITE.union(CommandFlags::DENYOOM),
         acl: AclCategories::SLOW.union(AclCategories::STRING).union(AclCategories::WRITE),
@@ -14372,7 +14414,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "setbit",
         full_name: "setbit",
-        id: CommandId(202),
+        id: CommandId(204),
         arity: 4,
         flags: CommandFlags::WRITE.union(CommandFlags::DENYOOM),
         acl: AclCategories::BITMAP.union(AclCategories::SLOW).union(AclCategories::WRITE),
@@ -14435,7 +14477,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "setex",
         full_name: "setex",
-        id: CommandId(203),
+        id: CommandId(205),
         arity: 4,
         flags: CommandFlags::WRITE.union(CommandFlags::DENYOOM),
         acl: AclCategories::SLOW.union(AclCategories::STRING).union(AclCategories::WRITE),
@@ -14498,7 +14540,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "setnx",
         full_name: "setnx",
-        id: CommandId(204),
+        id: CommandId(206),
         arity: 3,
         flags: CommandFlags::WRITE.union(CommandFlags::DENYOOM).union(CommandFlags::FAST),
         acl: AclCategories::FAST.union(AclCategories::STRING).union(AclCategories::WRITE),
@@ -14549,7 +14591,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "setrange",
         full_name: "setrange",
-        id: CommandId(205),
+        id: CommandId(207),
         arity: 4,
         flags: CommandFlags::WRITE.union(CommandFlags::DENYOOM),
         acl: AclCategories::SLOW.union(AclCategories::STRING).union(AclCategories::WRITE),
@@ -14612,7 +14654,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "shutdown",
         full_name: "shutdown",
-        id: CommandId(206),
+        id: CommandId(208),
         arity: -1,
         flags: CommandFlags::ADMIN
             .union(CommandFlags::NOSCRIPT)
@@ -14761,7 +14803,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "sinter",
         full_name: "sinter",
-        id: CommandId(207),
+        id: CommandId(209),
         arity: -2,
         flags: CommandFlags::READONLY,
         acl: AclCategories::READ.union(AclCategories::SET).union(AclCategories::SLOW),
@@ -14798,7 +14840,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "sintercard",
         full_name: "sintercard",
-        id: CommandId(208),
+        id: CommandId(210),
         arity: -3,
         flags: CommandFlags::READONLY.union(CommandFlags::MOVABLE_KEYS),
         acl: AclCategories::READ.union(AclCategories::SET).union(AclCategories::SLOW),
@@ -14861,7 +14903,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "sinterstore",
         full_name: "sinterstore",
-        id: CommandId(209),
+        id: CommandId(211),
         arity: -3,
         flags: CommandFlags::WRITE.union(CommandFlags::DENYOOM),
         acl: AclCategories::SET.union(AclCategories::SLOW).union(AclCategories::WRITE),
@@ -14920,7 +14962,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "sismember",
         full_name: "sismember",
-        id: CommandId(210),
+        id: CommandId(212),
         arity: 3,
         flags: CommandFlags::READONLY.union(CommandFlags::FAST),
         acl: AclCategories::FAST.union(AclCategories::READ).union(AclCategories::SET),
@@ -14971,7 +15013,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "slowlog",
         full_name: "slowlog",
-        id: CommandId(215),
+        id: CommandId(217),
         arity: -2,
         flags: CommandFlags::empty(),
         acl: AclCategories::SLOW,
@@ -14990,7 +15032,7 @@ pub static COMMANDS: &[Command] = &[
             Command {
                 name: "get",
                 full_name: "slowlog|get",
-                id: CommandId(211),
+                id: CommandId(213),
                 arity: -2,
                 flags: CommandFlags::ADMIN.union(CommandFlags::LOADING).union(CommandFlags::STALE),
                 acl: AclCategories::ADMIN.union(AclCategories::DANGEROUS).union(AclCategories::SLOW),
@@ -15022,7 +15064,7 @@ pub static COMMANDS: &[Command] = &[
             Command {
                 name: "help",
                 full_name: "slowlog|help",
-                id: CommandId(212),
+                id: CommandId(214),
                 arity: 2,
                 flags: CommandFlags::LOADING.union(CommandFlags::STALE),
                 acl: AclCategories::SLOW,
@@ -15043,7 +15085,7 @@ pub static COMMANDS: &[Command] = &[
             Command {
                 name: "len",
                 full_name: "slowlog|len",
-                id: CommandId(213),
+                id: CommandId(215),
                 arity: 2,
                 flags: CommandFlags::ADMIN.union(CommandFlags::LOADING).union(CommandFlags::STALE),
                 acl: AclCategories::ADMIN.union(AclCategories::DANGEROUS).union(AclCategories::SLOW),
@@ -15064,7 +15106,7 @@ pub static COMMANDS: &[Command] = &[
             Command {
                 name: "reset",
                 full_name: "slowlog|reset",
-                id: CommandId(214),
+                id: CommandId(216),
                 arity: 2,
                 flags: CommandFlags::ADMIN.union(CommandFlags::LOADING).union(CommandFlags::STALE),
                 acl: AclCategories::ADMIN.union(AclCategories::DANGEROUS).union(AclCategories::SLOW),
@@ -15088,7 +15130,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "smembers",
         full_name: "smembers",
-        id: CommandId(216),
+        id: CommandId(218),
         arity: 2,
         flags: CommandFlags::READONLY,
         acl: AclCategories::READ.union(AclCategories::SET).union(AclCategories::SLOW),
@@ -15125,7 +15167,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "smismember",
         full_name: "smismember",
-        id: CommandId(217),
+        id: CommandId(219),
         arity: -3,
         flags: CommandFlags::READONLY.union(CommandFlags::FAST),
         acl: AclCategories::FAST.union(AclCategories::READ).union(AclCategories::SET),
@@ -15176,7 +15218,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "smove",
         full_name: "smove",
-        id: CommandId(218),
+        id: CommandId(220),
         arity: 4,
         flags: CommandFlags::WRITE.union(CommandFlags::FAST),
         acl: AclCategories::FAST.union(AclCategories::SET).union(AclCategories::WRITE),
@@ -15247,7 +15289,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "sort",
         full_name: "sort",
-        id: CommandId(219),
+        id: CommandId(221),
         arity: -2,
         flags: CommandFlags::WRITE.union(CommandFlags::DENYOOM).union(CommandFlags::MOVABLE_KEYS),
         acl: AclCategories::DANGEROUS
@@ -15427,7 +15469,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "sort_ro",
         full_name: "sort_ro",
-        id: CommandId(220),
+        id: CommandId(222),
         arity: -2,
         flags: CommandFlags::READONLY.union(CommandFlags::MOVABLE_KEYS),
         acl: AclCategories::DANGEROUS
@@ -15589,7 +15631,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "spop",
         full_name: "spop",
-        id: CommandId(221),
+        id: CommandId(223),
         arity: -2,
         flags: CommandFlags::WRITE.union(CommandFlags::FAST),
         acl: AclCategories::FAST.union(AclCategories::SET).union(AclCategories::WRITE),
@@ -15640,7 +15682,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "spublish",
         full_name: "spublish",
-        id: CommandId(222),
+        id: CommandId(224),
         arity: 3,
         flags: CommandFlags::PUBSUB
             .union(CommandFlags::LOADING)
@@ -15695,7 +15737,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "srandmember",
         full_name: "srandmember",
-        id: CommandId(223),
+        id: CommandId(225),
         arity: -2,
         flags: CommandFlags::READONLY,
         acl: AclCategories::READ.union(AclCategories::SET).union(AclCategories::SLOW),
@@ -15746,7 +15788,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "srem",
         full_name: "srem",
-        id: CommandId(224),
+        id: CommandId(226),
         arity: -3,
         flags: CommandFlags::WRITE.union(CommandFlags::FAST),
         acl: AclCategories::FAST.union(AclCategories::SET).union(AclCategories::WRITE),
@@ -15797,7 +15839,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "sscan",
         full_name: "sscan",
-        id: CommandId(225),
+        id: CommandId(227),
         arity: -3,
         flags: CommandFlags::READONLY,
         acl: AclCategories::READ.union(AclCategories::SET).union(AclCategories::SLOW),
@@ -15872,7 +15914,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "ssubscribe",
         full_name: "ssubscribe",
-        id: CommandId(226),
+        id: CommandId(228),
         arity: -2,
         flags: CommandFlags::PUBSUB
             .union(CommandFlags::NOSCRIPT)
@@ -15912,7 +15954,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "strlen",
         full_name: "strlen",
-        id: CommandId(227),
+        id: CommandId(229),
         arity: 2,
         flags: CommandFlags::READONLY.union(CommandFlags::FAST),
         acl: AclCategories::FAST.union(AclCategories::READ).union(AclCategories::STRING),
@@ -15949,7 +15991,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "subscribe",
         full_name: "subscribe",
-        id: CommandId(228),
+        id: CommandId(230),
         arity: -2,
         flags: CommandFlags::PUBSUB
             .union(CommandFlags::NOSCRIPT)
@@ -15985,7 +16027,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "substr",
         full_name: "substr",
-        id: CommandId(229),
+        id: CommandId(231),
         arity: 4,
         flags: CommandFlags::READONLY,
         acl: AclCategories::READ.union(AclCategories::SLOW).union(AclCategories::STRING),
@@ -16048,7 +16090,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "sunion",
         full_name: "sunion",
-        id: CommandId(230),
+        id: CommandId(232),
         arity: -2,
         flags: CommandFlags::READONLY,
         acl: AclCategories::READ.union(AclCategories::SET).union(AclCategories::SLOW),
@@ -16085,7 +16127,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "sunionstore",
         full_name: "sunionstore",
-        id: CommandId(231),
+        id: CommandId(233),
         arity: -3,
         flags: CommandFlags::WRITE.union(CommandFlags::DENYOOM),
         acl: AclCategories::SET.union(AclCategories::SLOW).union(AclCategories::WRITE),
@@ -16144,7 +16186,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "sunsubscribe",
         full_name: "sunsubscribe",
-        id: CommandId(232),
+        id: CommandId(234),
         arity: -1,
         flags: CommandFlags::PUBSUB
             .union(CommandFlags::NOSCRIPT)
@@ -16184,7 +16226,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "swapdb",
         full_name: "swapdb",
-        id: CommandId(233),
+        id: CommandId(235),
         arity: 3,
         flags: CommandFlags::WRITE.union(CommandFlags::FAST),
         acl: AclCategories::DANGEROUS
@@ -16233,7 +16275,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "time",
         full_name: "time",
-        id: CommandId(234),
+        id: CommandId(236),
         arity: 1,
         flags: CommandFlags::LOADING.union(CommandFlags::STALE).union(CommandFlags::FAST),
         acl: AclCategories::FAST,
@@ -16254,7 +16296,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "touch",
         full_name: "touch",
-        id: CommandId(235),
+        id: CommandId(237),
         arity: -2,
         flags: CommandFlags::READONLY.union(CommandFlags::FAST),
         acl: AclCategories::FAST.union(AclCategories::KEYSPACE).union(AclCategories::READ),
@@ -16291,7 +16333,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "ttl",
         full_name: "ttl",
-        id: CommandId(236),
+        id: CommandId(238),
         arity: 2,
         flags: CommandFlags::READONLY.union(CommandFlags::FAST),
         acl: AclCategories::FAST.union(AclCategories::KEYSPACE).union(AclCategories::READ),
@@ -16328,7 +16370,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "type",
         full_name: "type",
-        id: CommandId(237),
+        id: CommandId(239),
         arity: 2,
         flags: CommandFlags::READONLY.union(CommandFlags::FAST),
         acl: AclCategories::FAST.union(AclCategories::KEYSPACE).union(AclCategories::READ),
@@ -16365,7 +16407,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "unlink",
         full_name: "unlink",
-        id: CommandId(238),
+        id: CommandId(240),
         arity: -2,
         flags: CommandFlags::WRITE.union(CommandFlags::FAST),
         acl: AclCategories::FAST.union(AclCategories::KEYSPACE).union(AclCategories::WRITE),
@@ -16402,7 +16444,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "unsubscribe",
         full_name: "unsubscribe",
-        id: CommandId(239),
+        id: CommandId(241),
         arity: -1,
         flags: CommandFlags::PUBSUB
             .union(CommandFlags::NOSCRIPT)
@@ -16438,7 +16480,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "unwatch",
         full_name: "unwatch",
-        id: CommandId(240),
+        id: CommandId(242),
         arity: 1,
         flags: CommandFlags::NOSCRIPT
             .union(CommandFlags::LOADING)
@@ -16463,7 +16505,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "watch",
         full_name: "watch",
-        id: CommandId(241),
+        id: CommandId(243),
         arity: -2,
         flags: CommandFlags::NOSCRIPT
             .union(CommandFlags::LOADING)
@@ -16505,7 +16547,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "xack",
         full_name: "xack",
-        id: CommandId(242),
+        id: CommandId(244),
         arity: -4,
         flags: CommandFlags::WRITE.union(CommandFlags::FAST),
         acl: AclCategories::FAST.union(AclCategories::STREAM).union(AclCategories::WRITE),
@@ -16568,7 +16610,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "xadd",
         full_name: "xadd",
-        id: CommandId(243),
+        id: CommandId(245),
         arity: -5,
         flags: CommandFlags::WRITE.union(CommandFlags::DENYOOM).union(CommandFlags::FAST),
         acl: AclCategories::FAST.union(AclCategories::STREAM).union(AclCategories::WRITE),
@@ -16804,7 +16846,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "xautoclaim",
         full_name: "xautoclaim",
-        id: CommandId(244),
+        id: CommandId(246),
         arity: -6,
         flags: CommandFlags::WRITE.union(CommandFlags::FAST),
         acl: AclCategories::FAST.union(AclCategories::STREAM).union(AclCategories::WRITE),
@@ -16915,7 +16957,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "xclaim",
         full_name: "xclaim",
-        id: CommandId(245),
+        id: CommandId(247),
         arity: -6,
         flags: CommandFlags::WRITE.union(CommandFlags::FAST),
         acl: AclCategories::FAST.union(AclCategories::STREAM).union(AclCategories::WRITE),
@@ -17074,7 +17116,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "xdel",
         full_name: "xdel",
-        id: CommandId(246),
+        id: CommandId(248),
         arity: -3,
         flags: CommandFlags::WRITE.union(CommandFlags::FAST),
         acl: AclCategories::FAST.union(AclCategories::STREAM).union(AclCategories::WRITE),
@@ -17125,7 +17167,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "xgroup",
         full_name: "xgroup",
-        id: CommandId(253),
+        id: CommandId(255),
         arity: -2,
         flags: CommandFlags::empty(),
         acl: AclCategories::SLOW,
@@ -17144,7 +17186,7 @@ pub static COMMANDS: &[Command] = &[
             Command {
                 name: "create",
                 full_name: "xgroup|create",
-                id: CommandId(247),
+                id: CommandId(249),
                 arity: -5,
                 flags: CommandFlags::WRITE.union(CommandFlags::DENYOOM),
                 acl: AclCategories::SLOW.union(AclCategories::STREAM).union(AclCategories::WRITE),
@@ -17256,7 +17298,7 @@ pub static COMMANDS: &[Command] = &[
             Command {
                 name: "createconsumer",
                 full_name: "xgroup|createconsumer",
-                id: CommandId(248),
+                id: CommandId(250),
                 arity: 5,
                 flags: CommandFlags::WRITE.union(CommandFlags::DENYOOM),
                 acl: AclCategories::SLOW.union(AclCategories::STREAM).union(AclCategories::WRITE),
@@ -17319,7 +17361,7 @@ pub static COMMANDS: &[Command] = &[
             Command {
                 name: "delconsumer",
                 full_name: "xgroup|delconsumer",
-                id: CommandId(249),
+                id: CommandId(251),
                 arity: 5,
                 flags: CommandFlags::WRITE,
                 acl: AclCategories::SLOW.union(AclCategories::STREAM).union(AclCategories::WRITE),
@@ -17382,7 +17424,7 @@ pub static COMMANDS: &[Command] = &[
             Command {
                 name: "destroy",
                 full_name: "xgroup|destroy",
-                id: CommandId(250),
+                id: CommandId(252),
                 arity: 4,
                 flags: CommandFlags::WRITE,
                 acl: AclCategories::SLOW.union(AclCategories::STREAM).union(AclCategories::WRITE),
@@ -17433,7 +17475,7 @@ pub static COMMANDS: &[Command] = &[
             Command {
                 name: "help",
                 full_name: "xgroup|help",
-                id: CommandId(251),
+                id: CommandId(253),
                 arity: 2,
                 flags: CommandFlags::LOADING.union(CommandFlags::STALE),
                 acl: AclCategories::SLOW.union(AclCategories::STREAM),
@@ -17454,7 +17496,7 @@ pub static COMMANDS: &[Command] = &[
             Command {
                 name: "setid",
                 full_name: "xgroup|setid",
-                id: CommandId(252),
+                id: CommandId(254),
                 arity: -5,
                 flags: CommandFlags::WRITE,
                 acl: AclCategories::SLOW.union(AclCategories::STREAM).union(AclCategories::WRITE),
@@ -17557,7 +17599,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "xinfo",
         full_name: "xinfo",
-        id: CommandId(258),
+        id: CommandId(260),
         arity: -2,
         flags: CommandFlags::empty(),
         acl: AclCategories::SLOW,
@@ -17576,7 +17618,7 @@ pub static COMMANDS: &[Command] = &[
             Command {
                 name: "consumers",
                 full_name: "xinfo|consumers",
-                id: CommandId(254),
+                id: CommandId(256),
                 arity: 4,
                 flags: CommandFlags::READONLY,
                 acl: AclCategories::READ.union(AclCategories::SLOW).union(AclCategories::STREAM),
@@ -17627,7 +17669,7 @@ pub static COMMANDS: &[Command] = &[
             Command {
                 name: "groups",
                 full_name: "xinfo|groups",
-                id: CommandId(255),
+                id: CommandId(257),
                 arity: 3,
                 flags: CommandFlags::READONLY,
                 acl: AclCategories::READ.union(AclCategories::SLOW).union(AclCategories::STREAM),
@@ -17664,7 +17706,7 @@ pub static COMMANDS: &[Command] = &[
             Command {
                 name: "help",
                 full_name: "xinfo|help",
-                id: CommandId(256),
+                id: CommandId(258),
                 arity: 2,
                 flags: CommandFlags::LOADING.union(CommandFlags::STALE),
                 acl: AclCategories::SLOW.union(AclCategories::STREAM),
@@ -17685,7 +17727,7 @@ pub static COMMANDS: &[Command] = &[
             Command {
                 name: "stream",
                 full_name: "xinfo|stream",
-                id: CommandId(257),
+                id: CommandId(259),
                 arity: -3,
                 flags: CommandFlags::READONLY,
                 acl: AclCategories::READ.union(AclCategories::SLOW).union(AclCategories::STREAM),
@@ -17771,7 +17813,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "xlen",
         full_name: "xlen",
-        id: CommandId(259),
+        id: CommandId(261),
         arity: 2,
         flags: CommandFlags::READONLY.union(CommandFlags::FAST),
         acl: AclCategories::FAST.union(AclCategories::READ).union(AclCategories::STREAM),
@@ -17808,7 +17850,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "xpending",
         full_name: "xpending",
-        id: CommandId(260),
+        id: CommandId(262),
         arity: -3,
         flags: CommandFlags::READONLY,
         acl: AclCategories::READ.union(AclCategories::SLOW).union(AclCategories::STREAM),
@@ -17932,7 +17974,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "xrange",
         full_name: "xrange",
-        id: CommandId(261),
+        id: CommandId(263),
         arity: -4,
         flags: CommandFlags::READONLY,
         acl: AclCategories::READ.union(AclCategories::SLOW).union(AclCategories::STREAM),
@@ -18007,7 +18049,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "xread",
         full_name: "xread",
-        id: CommandId(262),
+        id: CommandId(264),
         arity: -4,
         flags: CommandFlags::BLOCKING.union(CommandFlags::READONLY).union(CommandFlags::MOVABLE_KEYS),
         acl: AclCategories::BLOCKING
@@ -18098,7 +18140,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "xreadgroup",
         full_name: "xreadgroup",
-        id: CommandId(263),
+        id: CommandId(265),
         arity: -7,
         flags: CommandFlags::BLOCKING.union(CommandFlags::WRITE).union(CommandFlags::MOVABLE_KEYS),
         acl: AclCategories::BLOCKING
@@ -18238,7 +18280,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "xrevrange",
         full_name: "xrevrange",
-        id: CommandId(264),
+        id: CommandId(266),
         arity: -4,
         flags: CommandFlags::READONLY,
         acl: AclCategories::READ.union(AclCategories::SLOW).union(AclCategories::STREAM),
@@ -18313,7 +18355,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "xsetid",
         full_name: "xsetid",
-        id: CommandId(265),
+        id: CommandId(267),
         arity: -3,
         flags: CommandFlags::WRITE.union(CommandFlags::DENYOOM).union(CommandFlags::FAST),
         acl: AclCategories::FAST.union(AclCategories::STREAM).union(AclCategories::WRITE),
@@ -18388,7 +18430,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "xtrim",
         full_name: "xtrim",
-        id: CommandId(266),
+        id: CommandId(268),
         arity: -4,
         flags: CommandFlags::WRITE,
         acl: AclCategories::SLOW.union(AclCategories::STREAM).union(AclCategories::WRITE),
@@ -18538,7 +18580,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "zadd",
         full_name: "zadd",
-        id: CommandId(267),
+        id: CommandId(269),
         arity: -4,
         flags: CommandFlags::WRITE.union(CommandFlags::DENYOOM).union(CommandFlags::FAST),
         acl: AclCategories::FAST.union(AclCategories::SORTEDSET).union(AclCategories::WRITE),
@@ -18716,7 +18758,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "zcard",
         full_name: "zcard",
-        id: CommandId(268),
+        id: CommandId(270),
         arity: 2,
         flags: CommandFlags::READONLY.union(CommandFlags::FAST),
         acl: AclCategories::FAST.union(AclCategories::READ).union(AclCategories::SORTEDSET),
@@ -18753,7 +18795,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "zcount",
         full_name: "zcount",
-        id: CommandId(269),
+        id: CommandId(271),
         arity: 4,
         flags: CommandFlags::READONLY.union(CommandFlags::FAST),
         acl: AclCategories::FAST.union(AclCategories::READ).union(AclCategories::SORTEDSET),
@@ -18816,7 +18858,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "zdiff",
         full_name: "zdiff",
-        id: CommandId(270),
+        id: CommandId(272),
         arity: -3,
         flags: CommandFlags::READONLY.union(CommandFlags::MOVABLE_KEYS),
         acl: AclCategories::READ.union(AclCategories::SLOW).union(AclCategories::SORTEDSET),
@@ -18879,7 +18921,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "zdiffstore",
         full_name: "zdiffstore",
-        id: CommandId(271),
+        id: CommandId(273),
         arity: -4,
         flags: CommandFlags::WRITE.union(CommandFlags::DENYOOM).union(CommandFlags::MOVABLE_KEYS),
         acl: AclCategories::SLOW.union(AclCategories::SORTEDSET).union(AclCategories::WRITE),
@@ -18950,7 +18992,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "zincrby",
         full_name: "zincrby",
-        id: CommandId(272),
+        id: CommandId(274),
         arity: 4,
         flags: CommandFlags::WRITE.union(CommandFlags::DENYOOM).union(CommandFlags::FAST),
         acl: AclCategories::FAST.union(AclCategories::SORTEDSET).union(AclCategories::WRITE),
@@ -19013,7 +19055,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "zinter",
         full_name: "zinter",
-        id: CommandId(273),
+        id: CommandId(275),
         arity: -3,
         flags: CommandFlags::READONLY.union(CommandFlags::MOVABLE_KEYS),
         acl: AclCategories::READ.union(AclCategories::SLOW).union(AclCategories::SORTEDSET),
@@ -19137,7 +19179,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "zintercard",
         full_name: "zintercard",
-        id: CommandId(274),
+        id: CommandId(276),
         arity: -3,
         flags: CommandFlags::READONLY.union(CommandFlags::MOVABLE_KEYS),
         acl: AclCategories::READ.union(AclCategories::SLOW).union(AclCategories::SORTEDSET),
@@ -19200,7 +19242,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "zinterstore",
         full_name: "zinterstore",
-        id: CommandId(275),
+        id: CommandId(277),
         arity: -4,
         flags: CommandFlags::WRITE.union(CommandFlags::DENYOOM).union(CommandFlags::MOVABLE_KEYS),
         acl: AclCategories::SLOW.union(AclCategories::SORTEDSET).union(AclCategories::WRITE),
@@ -19332,7 +19374,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "zlexcount",
         full_name: "zlexcount",
-        id: CommandId(276),
+        id: CommandId(278),
         arity: 4,
         flags: CommandFlags::READONLY.union(CommandFlags::FAST),
         acl: AclCategories::FAST.union(AclCategories::READ).union(AclCategories::SORTEDSET),
@@ -19395,7 +19437,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "zmpop",
         full_name: "zmpop",
-        id: CommandId(277),
+        id: CommandId(279),
         arity: -4,
         flags: CommandFlags::WRITE.union(CommandFlags::MOVABLE_KEYS),
         acl: AclCategories::SLOW.union(AclCategories::SORTEDSET).union(AclCategories::WRITE),
@@ -19495,7 +19537,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "zmscore",
         full_name: "zmscore",
-        id: CommandId(278),
+        id: CommandId(280),
         arity: -3,
         flags: CommandFlags::READONLY.union(CommandFlags::FAST),
         acl: AclCategories::FAST.union(AclCategories::READ).union(AclCategories::SORTEDSET),
@@ -19546,7 +19588,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "zpopmax",
         full_name: "zpopmax",
-        id: CommandId(279),
+        id: CommandId(281),
         arity: -2,
         flags: CommandFlags::WRITE.union(CommandFlags::FAST),
         acl: AclCategories::FAST.union(AclCategories::SORTEDSET).union(AclCategories::WRITE),
@@ -19597,7 +19639,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "zpopmin",
         full_name: "zpopmin",
-        id: CommandId(280),
+        id: CommandId(282),
         arity: -2,
         flags: CommandFlags::WRITE.union(CommandFlags::FAST),
         acl: AclCategories::FAST.union(AclCategories::SORTEDSET).union(AclCategories::WRITE),
@@ -19648,7 +19690,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "zrandmember",
         full_name: "zrandmember",
-        id: CommandId(281),
+        id: CommandId(283),
         arity: -2,
         flags: CommandFlags::READONLY,
         acl: AclCategories::READ.union(AclCategories::SLOW).union(AclCategories::SORTEDSET),
@@ -19724,7 +19766,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "zrange",
         full_name: "zrange",
-        id: CommandId(282),
+        id: CommandId(284),
         arity: -4,
         flags: CommandFlags::READONLY,
         acl: AclCategories::READ.union(AclCategories::SLOW).union(AclCategories::SORTEDSET),
@@ -19885,7 +19927,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "zrangebylex",
         full_name: "zrangebylex",
-        id: CommandId(283),
+        id: CommandId(285),
         arity: -4,
         flags: CommandFlags::READONLY,
         acl: AclCategories::READ.union(AclCategories::SLOW).union(AclCategories::SORTEDSET),
@@ -19985,7 +20027,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "zrangebyscore",
         full_name: "zrangebyscore",
-        id: CommandId(284),
+        id: CommandId(286),
         arity: -4,
         flags: CommandFlags::READONLY,
         acl: AclCategories::READ.union(AclCategories::SLOW).union(AclCategories::SORTEDSET),
@@ -20097,7 +20139,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "zrangestore",
         full_name: "zrangestore",
-        id: CommandId(285),
+        id: CommandId(287),
         arity: -5,
         flags: CommandFlags::WRITE.union(CommandFlags::DENYOOM),
         acl: AclCategories::SLOW.union(AclCategories::SORTEDSET).union(AclCategories::WRITE),
@@ -20266,7 +20308,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "zrank",
         full_name: "zrank",
-        id: CommandId(286),
+        id: CommandId(288),
         arity: -3,
         flags: CommandFlags::READONLY.union(CommandFlags::FAST),
         acl: AclCategories::FAST.union(AclCategories::READ).union(AclCategories::SORTEDSET),
@@ -20329,7 +20371,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "zrem",
         full_name: "zrem",
-        id: CommandId(287),
+        id: CommandId(289),
         arity: -3,
         flags: CommandFlags::WRITE.union(CommandFlags::FAST),
         acl: AclCategories::FAST.union(AclCategories::SORTEDSET).union(AclCategories::WRITE),
@@ -20380,7 +20422,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "zremrangebylex",
         full_name: "zremrangebylex",
-        id: CommandId(288),
+        id: CommandId(290),
         arity: 4,
         flags: CommandFlags::WRITE,
         acl: AclCategories::SLOW.union(AclCategories::SORTEDSET).union(AclCategories::WRITE),
@@ -20443,7 +20485,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "zremrangebyrank",
         full_name: "zremrangebyrank",
-        id: CommandId(289),
+        id: CommandId(291),
         arity: 4,
         flags: CommandFlags::WRITE,
         acl: AclCategories::SLOW.union(AclCategories::SORTEDSET).union(AclCategories::WRITE),
@@ -20506,7 +20548,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "zremrangebyscore",
         full_name: "zremrangebyscore",
-        id: CommandId(290),
+        id: CommandId(292),
         arity: 4,
         flags: CommandFlags::WRITE,
         acl: AclCategories::SLOW.union(AclCategories::SORTEDSET).union(AclCategories::WRITE),
@@ -20569,7 +20611,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "zrevrange",
         full_name: "zrevrange",
-        id: CommandId(291),
+        id: CommandId(293),
         arity: -4,
         flags: CommandFlags::READONLY,
         acl: AclCategories::READ.union(AclCategories::SLOW).union(AclCategories::SORTEDSET),
@@ -20644,7 +20686,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "zrevrangebylex",
         full_name: "zrevrangebylex",
-        id: CommandId(292),
+        id: CommandId(294),
         arity: -4,
         flags: CommandFlags::READONLY,
         acl: AclCategories::READ.union(AclCategories::SLOW).union(AclCategories::SORTEDSET),
@@ -20744,7 +20786,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "zrevrangebyscore",
         full_name: "zrevrangebyscore",
-        id: CommandId(293),
+        id: CommandId(295),
         arity: -4,
         flags: CommandFlags::READONLY,
         acl: AclCategories::READ.union(AclCategories::SLOW).union(AclCategories::SORTEDSET),
@@ -20856,7 +20898,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "zrevrank",
         full_name: "zrevrank",
-        id: CommandId(294),
+        id: CommandId(296),
         arity: -3,
         flags: CommandFlags::READONLY.union(CommandFlags::FAST),
         acl: AclCategories::FAST.union(AclCategories::READ).union(AclCategories::SORTEDSET),
@@ -20919,7 +20961,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "zscan",
         full_name: "zscan",
-        id: CommandId(295),
+        id: CommandId(297),
         arity: -3,
         flags: CommandFlags::READONLY,
         acl: AclCategories::READ.union(AclCategories::SLOW).union(AclCategories::SORTEDSET),
@@ -21006,7 +21048,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "zscore",
         full_name: "zscore",
-        id: CommandId(296),
+        id: CommandId(298),
         arity: 3,
         flags: CommandFlags::READONLY.union(CommandFlags::FAST),
         acl: AclCategories::FAST.union(AclCategories::READ).union(AclCategories::SORTEDSET),
@@ -21057,7 +21099,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "zunion",
         full_name: "zunion",
-        id: CommandId(297),
+        id: CommandId(299),
         arity: -3,
         flags: CommandFlags::READONLY.union(CommandFlags::MOVABLE_KEYS),
         acl: AclCategories::READ.union(AclCategories::SLOW).union(AclCategories::SORTEDSET),
@@ -21181,7 +21223,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "zunionstore",
         full_name: "zunionstore",
-        id: CommandId(298),
+        id: CommandId(300),
         arity: -4,
         flags: CommandFlags::WRITE.union(CommandFlags::DENYOOM).union(CommandFlags::MOVABLE_KEYS),
         acl: AclCategories::SLOW.union(AclCategories::SORTEDSET).union(AclCategories::WRITE),
