@@ -57,7 +57,7 @@ pub(crate) fn command_docs(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
 pub(crate) fn command_list(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
     let all = COMMANDS.iter().flat_map(|command| core::iter::once(command).chain(command.subcommands));
     let names: Vec<&str> = match (args.len(), args.get(4)) {
-        (2, _) => COMMANDS.iter().map(|command| command.full_name).collect(),
+        (2, _) => all.map(|command| command.full_name).collect(),
         (5, Some(wanted)) if args.is(2, "FILTERBY") => {
             if args.is(3, "MODULE") {
                 Vec::new()

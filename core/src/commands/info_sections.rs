@@ -45,7 +45,10 @@ pub(super) fn server(text: &mut String, cx: &mut Ctx<'_>) {
         "redis_git_sha1": if facts.commit.is_empty() { "00000000" } else { facts.commit },
         "redis_git_dirty": 0,
         "redis_build_id": "0",
-        "server_mode": "standalone",
+    );
+    let mode = if settings.extended_redis_compatibility { "redis_mode" } else { "server_mode" };
+    let _ = write!(text, "{mode}:standalone\r\n");
+    lines!(text,
         "os": facts.os,
         "arch_bits": usize::BITS,
         "monotonic_clock": facts.monotonic_clock,

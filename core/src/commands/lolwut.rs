@@ -3,6 +3,7 @@
 use alloc::format;
 use alloc::string::String;
 
+use super::connection::{COMPAT_VERSION, REDIS_VERSION};
 use crate::engine::{Args, CmdResult, Ctx, Rng};
 
 const COLUMNS_DEFAULT: i64 = 60;
@@ -22,7 +23,10 @@ pub(crate) fn lolwut(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
     };
     let (columns, rows) = (size(from, COLUMNS_DEFAULT, 200)?, size(from + 1, ROWS_DEFAULT, 100)?);
     let mut art = meadow(&mut cx.shared.rng, columns.unsigned_abs(), rows.unsigned_abs());
-    art.push_str(&format!("\nA meadow after rain. Vireo ver. {}\n", env!("CARGO_PKG_VERSION")));
+    let redis = cx.shared.config.settings().extended_redis_compatibility;
+    let (name, version) = if redis { ("Redis", REDIS_VERSION) } else { ("Valkey", COMPAT_VERSION) };
+    let own = env!("CARGO_PKG_VERSION");
+    art.push_str(&format!("\nA meadow after rain. Vireo {own} in the place of {name} ver. {version}\n"));
     cx.reply.verbatim(b"txt", art.as_bytes());
     Ok(())
 }

@@ -79,7 +79,7 @@ pub(crate) fn memory_stats(cx: &mut Ctx<'_>, _args: &Args<'_>) -> CmdResult {
     let memory = cx.host.memory(cx.keys.keyspace().slot_bytes());
     let keyspace = cx.keys.keyspace();
     let databases: Vec<(usize, u64, u64, u64)> = (0..keyspace.databases())
-        .filter(|&db| keyspace.len(db) > 0)
+        .filter(|&db| keyspace.buckets(db) > 0)
         .map(|db| {
             (db, keyspace.bytes(db).table as u64, keyspace.bytes(db).expiry as u64, keyspace.len(db) as u64)
         })
@@ -90,7 +90,7 @@ pub(crate) fn memory_stats(cx: &mut Ctx<'_>, _args: &Args<'_>) -> CmdResult {
     let dataset = memory.used.saturating_sub(overhead);
     let net = memory.used.saturating_sub(memory.startup);
     let reply = &mut cx.reply;
-    reply.map(33 + databases.len());
+    reply.map(34 + databases.len());
     let numbers = [
         ("peak.allocated", memory.peak),
         ("total.allocated", memory.used),

@@ -86,6 +86,11 @@ fn time_limit_us(tenacity: u64) -> Option<u64> {
 impl Engine {
     /// Removes keys until no more than `maxmemory` is in use, or until the time for one call is over.
     pub fn make_room(&mut self, now: Moment, host: &mut dyn Host) -> Room {
+        //= valkey 9.1 CLIENT PAUSE: nothing is evicted while clients are paused
+        if self.shared.pause.kind(now.unix_ms()).is_some() {
+            self.eviction.goes_on = false;
+            return Room::Enough;
+        }
         let limit = self.shared.config.settings().maxmemory;
         // What those who listen or track are sent for each key does not count, or eviction would feed on itself.
         let mut over = if limit == 0 { 0 } else { self.used_memory(host).saturating_sub(limit) };

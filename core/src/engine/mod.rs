@@ -220,7 +220,7 @@ impl Engine {
         let db = session.db;
         self.shared.redacted = 0;
         self.keyspace.logs = self.shared.log_wanted();
-        let keys = self.keyspace.keys(db as usize, clock::keyspace_now(*now, session, &self.shared.config));
+        let keys = self.keyspace.keys(db as usize, clock::keyspace_now(*now, session, &self.shared));
         let proto = session.proto;
         let mut cx = Ctx {
             session,

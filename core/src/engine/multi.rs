@@ -165,7 +165,7 @@ impl Engine {
             return false;
         }
         let (wanted, wants_deletes) = (blocked.kind, blocked.wants_deletes);
-        let now = clock::keyspace_now(now, session, &self.shared.config);
+        let now = clock::keyspace_now(now, session, &self.shared);
         let mut keys = self.keyspace.keys(place.0 as usize, now);
         let key = keys.key(&place.1);
         wants_deletes || keys.peek(key).is_some_and(|entry| entry.kind() == wanted)

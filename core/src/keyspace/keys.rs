@@ -124,6 +124,18 @@ impl<'a> Keys<'a> {
         }
     }
 
+    /// Same, for who only reads: an expired one may have to stay, though nobody sees it.
+    #[inline]
+    fn find_to_read(&mut self, key: Key<'_>) -> Option<EntryPtr> {
+        let entry = self.shard(key).find(key)?;
+        match entry.expire() {
+            Some(at) if self.now.unix_ms > at => {
+                if self.now.keeps_expired { None } else { self.expire_now(key, entry) }
+            }
+            _ => Some(entry),
+        }
+    }
+
     #[cold]
     fn expire_now(&mut self, key: Key<'_>, entry: EntryPtr) -> Option<EntryPtr> {
         self.remove(key, entry);
@@ -151,7 +163,7 @@ impl<'a> Keys<'a> {
     /// Reads a key: counts a hit or a miss, and leaves a mark on it.
     #[inline]
     pub fn read(&mut self, key: Key<'_>) -> Option<Entry<'_>> {
-        let Some(entry) = self.find(key) else {
+        let Some(entry) = self.find_to_read(key) else {
             self.count_miss(key);
             return None;
         };
@@ -200,13 +212,13 @@ impl<'a> Keys<'a> {
 
     /// Looks at a key without a trace, though an expired one still goes.
     pub fn peek(&mut self, key: Key<'_>) -> Option<Entry<'_>> {
-        let entry = self.find(key)?;
+        let entry = self.find_to_read(key)?;
         Some(self.shard(key).view(entry))
     }
 
     /// Looks at a key and counts a hit or a miss, but leaves no mark (TTL, TYPE, EXISTS).
     pub fn read_no_touch(&mut self, key: Key<'_>) -> Option<Entry<'_>> {
-        let Some(entry) = self.find(key) else {
+        let Some(entry) = self.find_to_read(key) else {
             self.count_miss(key);
             return None;
         };
@@ -583,8 +595,11 @@ impl<'a> Keys<'a> {
         entry.expire_at().is_some_and(|at| self.now.unix_ms > at)
     }
 
-    /// Removes the expired ones of these keys.
+    /// Removes the expired ones of these keys, unless they are to stay.
     pub fn purge_expired(&mut self, keys: &[Vec<u8>]) {
+        if self.now.keeps_expired {
+            return;
+        }
         for bytes in keys {
             let key = self.key(bytes);
             self.find(key);

@@ -49,6 +49,8 @@ pub struct Now {
     pub access: AccessPolicy,
     /// Reads leave a mark.
     pub touch: bool,
+    /// Reads do not remove what has expired, though they do not see it.
+    pub keeps_expired: bool,
 }
 
 /// Something that happens to a key without a command asking for it.
