@@ -59,7 +59,7 @@ impl<P: Platform> Outside<P> {
         if engine.is_evicting() {
             engine.make_room(self.now, self);
         }
-        engine.end_overdue_waits(self.now.unix_ms());
+        engine.end_overdue_waits(self.now);
         let paused = engine.shared.pause.is_set();
         if !engine.shared.active_expire || paused || self.switches.pause_cron {
             return;

@@ -221,7 +221,8 @@ pub(crate) fn client_unblock(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
     };
     let id = u64::try_from(args.int(2)?).ok();
     let slot = id.and_then(|id| cx.shared.clients.slot_of(id));
-    let ended = slot.is_some_and(|slot| cx.shared.end_wait(slot, how));
+    let now = cx.now;
+    let ended = slot.is_some_and(|slot| cx.shared.end_wait(slot, how, now));
     cx.reply.integer(i64::from(ended));
     Ok(())
 }

@@ -76,7 +76,9 @@ pub(super) fn server(text: &mut String, cx: &mut Ctx<'_>) {
 }
 
 pub(super) fn clients(text: &mut String, cx: &mut Ctx<'_>) {
-    let sessions = || cx.shared.clients.slots().filter_map(|slot| cx.shared.clients.get(slot));
+    // The client that asks is not among the others while it does.
+    let others = || cx.shared.clients.slots().filter_map(|slot| cx.shared.clients.get(slot));
+    let sessions = || others().chain(core::iter::once(&*cx.session));
     let paused = sessions().filter(|session| session.flags.contains(SessionFlags::PAUSED)).count();
     let subscribers = sessions().filter(|session| session.is_subscriber()).count();
     let watching = sessions().filter(|session| !session.watched.is_empty()).count();

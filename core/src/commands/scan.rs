@@ -13,11 +13,12 @@ pub(crate) fn scan(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
     let (mut found, mut expired): (Vec<&[u8]>, Vec<Vec<u8>>) = (Vec::new(), Vec::new());
     let next = cx.keys.scan(cursor, options.count, |entry| {
         let key = entry.key();
-        if cx.keys.is_expired(entry) {
+        let is_meant = options.kind.is_none_or(|kind| entry.kind().name() == kind)
+            && options.pattern.is_none_or(|pattern| glob_match(pattern, key, Case::Sensitive));
+        //= valkey 9.1 SCAN: what its filters leave out does not expire by it
+        if is_meant && cx.keys.is_expired(entry) {
             expired.push(key.to_vec());
-        } else if options.pattern.is_none_or(|pattern| glob_match(pattern, key, Case::Sensitive))
-            && options.kind.is_none_or(|kind| entry.kind().name() == kind)
-        {
+        } else if is_meant {
             found.push(key);
         }
     });

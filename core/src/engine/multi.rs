@@ -4,6 +4,7 @@ use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use super::blocking::Blocked;
+use super::commandlog::Measured;
 use super::context::{Args, Moment, OwnedArgs};
 use super::host::{Host, HostRequest};
 use super::session::{ClientSlot, Session, SessionFlags};
@@ -51,29 +52,48 @@ pub enum EndOfWait {
 
 impl Shared {
     /// Ends a client's wait. `false` when it does not wait.
-    pub fn end_wait(&mut self, slot: ClientSlot, how: EndOfWait) -> bool {
+    pub fn end_wait(&mut self, slot: ClientSlot, how: EndOfWait, now: Moment) -> bool {
         let Some(mut session) = self.clients.take(slot) else { return false };
         let blocked = self.blocking.remove(&mut session);
-        if blocked.is_some() {
+        if let Some(blocked) = &blocked {
             let mut bytes = Vec::new();
             let mut reply = Reply::new(&mut bytes, session.proto);
             match how {
                 EndOfWait::Timeout => reply.null_array(),
                 EndOfWait::Unblocked => reply.error(b"UNBLOCKED client unblocked via CLIENT UNBLOCK"),
             }
-            let failed = how == EndOfWait::Unblocked;
-            if let Some(command) = session.last_command {
-                let counters = self.stats.of(command);
-                counters.calls += 1;
-                counters.failed += u64::from(failed);
-            }
-            if failed {
-                self.stats.count_error(&bytes[1..]);
-            }
+            self.book_wait(&mut session, &blocked.request.args(), how, &bytes, now);
             self.resume(&mut session, bytes);
         }
         self.clients.put(session);
         blocked.is_some()
+    }
+
+    /// Keeps the books on a wait that brought nothing.
+    //= valkey 9.1 CLIENT UNBLOCK: with ERROR it counts as a rejected call, and as a call
+    fn book_wait(
+        &mut self,
+        session: &mut Session,
+        args: &Args<'_>,
+        how: EndOfWait,
+        reply: &[u8],
+        now: Moment,
+    ) {
+        session.commands_processed += 1;
+        self.stats.commands_processed += 1;
+        if how == EndOfWait::Unblocked {
+            self.stats.count_error(&reply[1..]);
+        }
+        let Some(command) = session.last_command else { return };
+        let counters = self.stats.of(command);
+        counters.calls += 1;
+        counters.rejected += u64::from(how == EndOfWait::Unblocked);
+        let settings = self.config.settings();
+        if settings.latency_tracking {
+            self.latency.record_command(command, 0);
+        }
+        let measured = Measured { duration_us: 0, request_len: args.wire_len(), reply_len: reply.len() };
+        self.commandlogs.record(settings, session, args, 0, now, measured);
     }
 
     /// Gives a client that has waited its reply, and has its pipeline go on.
@@ -199,9 +219,9 @@ impl Engine {
     }
 
     /// Ends the waits whose time is over.
-    pub fn end_overdue_waits(&mut self, now_ms: i64) {
-        while let Some(slot) = self.shared.blocking.overdue(now_ms) {
-            if !self.shared.end_wait(slot, EndOfWait::Timeout) {
+    pub fn end_overdue_waits(&mut self, now: Moment) {
+        while let Some(slot) = self.shared.blocking.overdue(now.unix_ms()) {
+            if !self.shared.end_wait(slot, EndOfWait::Timeout, now) {
                 return;
             }
         }
