@@ -82,7 +82,10 @@ fn who_asks_is_counted_too() {
 fn what_scan_leaves_out_does_not_expire() {
     let server = TestServer::start(&[]);
     let mut raw = server.raw();
-    raw.ask(b"DEBUG SET-ACTIVE-EXPIRE 0\r\nSET s v PX 1\r\nHSET h f v\r\nPEXPIRE h 1\r\n", b"+OK\r\n+OK\r\n:1\r\n:1\r\n");
+    raw.ask(
+        b"DEBUG SET-ACTIVE-EXPIRE 0\r\nSET s v PX 1\r\nHSET h f v\r\nPEXPIRE h 1\r\n",
+        b"+OK\r\n+OK\r\n:1\r\n:1\r\n",
+    );
     let size = || cmd("DBSIZE").query::<i64>(&mut server.client()).unwrap();
     until("the end of the string", || {
         let _: Value = cmd("SCAN").arg(&["0", "TYPE", "string"]).query(&mut server.client()).unwrap();
@@ -153,11 +156,17 @@ fn the_older_name_is_shown_on_demand() {
     let mut client = server.client();
     let lolwut = |client: &mut redis::Connection| cmd("LOLWUT").query::<String>(client).unwrap();
     assert!(lolwut(&mut client).contains("Valkey ver. 9.1"));
-    assert_eq!((info(&server, "server_mode").as_str(), info(&server, "redis_mode").as_str()), ("standalone", ""));
+    assert_eq!(
+        (info(&server, "server_mode").as_str(), info(&server, "redis_mode").as_str()),
+        ("standalone", "")
+    );
     let _: Value =
         cmd("CONFIG").arg(&["SET", "extended-redis-compatibility", "yes"]).query(&mut client).unwrap();
     assert!(lolwut(&mut client).contains("Redis ver. 7.2"));
-    assert_eq!((info(&server, "server_mode").as_str(), info(&server, "redis_mode").as_str()), ("", "standalone"));
+    assert_eq!(
+        (info(&server, "server_mode").as_str(), info(&server, "redis_mode").as_str()),
+        ("", "standalone")
+    );
 }
 
 #[test]

@@ -197,11 +197,7 @@ mod tests {
             config.set_many(&[(name.as_bytes(), value.as_bytes())], Origin::Startup).unwrap();
         }
         let new = rewrite(old.as_bytes(), &config, RewriteExtent::Changed);
-        assert_eq!(
-            rewrite(&new, &config, RewriteExtent::Changed),
-            new,
-            "a second time changes nothing"
-        );
+        assert_eq!(rewrite(&new, &config, RewriteExtent::Changed), new, "a second time changes nothing");
         String::from_utf8(new).unwrap()
     }
 

@@ -130,7 +130,11 @@ impl<'a> Keys<'a> {
         let entry = self.shard(key).find(key)?;
         match entry.expire() {
             Some(at) if self.now.unix_ms > at => {
-                if self.now.keeps_expired { None } else { self.expire_now(key, entry) }
+                if self.now.keeps_expired {
+                    None
+                } else {
+                    self.expire_now(key, entry)
+                }
             }
             _ => Some(entry),
         }
