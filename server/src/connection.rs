@@ -118,8 +118,9 @@ impl<S> Connection<S> {
             reply_chunk_bytes: self.out.memory(),
             reading: !self.paused,
             writing: !self.out.is_empty(),
-            net_in: self.net_in,
-            net_out: self.net_out,
+            // The request that is running may have been read and not counted yet.
+            net_in: self.net_in + self.traffic.bytes_in,
+            net_out: self.net_out + self.traffic.bytes_out,
         }
     }
 }

@@ -79,6 +79,19 @@ fn who_asks_is_counted_too() {
 }
 
 #[test]
+fn what_a_client_sent_is_counted_with_the_request_that_asks() {
+    for options in [&[][..], &["--io-threads", "3", "--io-threads-always-active", "yes"]] {
+        let server = TestServer::start(options);
+        let mut raw = server.raw();
+        for count in 1..3 {
+            raw.send(b"CLIENT INFO\r\n");
+            let text = String::from_utf8(raw.take(600)).unwrap();
+            assert!(text.contains(&format!(" tot-net-in={} ", 13 * count)), "{text}");
+        }
+    }
+}
+
+#[test]
 fn what_scan_leaves_out_does_not_expire() {
     let server = TestServer::start(&[]);
     let mut raw = server.raw();

@@ -129,13 +129,8 @@ impl<'a> Keys<'a> {
     fn find_to_read(&mut self, key: Key<'_>) -> Option<EntryPtr> {
         let entry = self.shard(key).find(key)?;
         match entry.expire() {
-            Some(at) if self.now.unix_ms > at => {
-                if self.now.keeps_expired {
-                    None
-                } else {
-                    self.expire_now(key, entry)
-                }
-            }
+            Some(at) if self.now.unix_ms > at && self.now.keeps_expired => None,
+            Some(at) if self.now.unix_ms > at => self.expire_now(key, entry),
             _ => Some(entry),
         }
     }
