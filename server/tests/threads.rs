@@ -9,7 +9,7 @@ use core::time::Duration;
 use std::io::{Read, Write};
 use std::net::TcpStream;
 
-use common::TestServer;
+use common::{TestServer, request};
 use vireo_core::engine::Rng;
 
 /// Options under which every client is lent to a thread.
@@ -39,16 +39,6 @@ struct Client {
     name: String,
     counter: u64,
     expected: Vec<u8>,
-}
-
-fn request(words: &[&[u8]]) -> Vec<u8> {
-    let mut out = format!("*{}\r\n", words.len()).into_bytes();
-    for word in words {
-        out.extend_from_slice(format!("${}\r\n", word.len()).as_bytes());
-        out.extend_from_slice(word);
-        out.extend_from_slice(b"\r\n");
-    }
-    out
 }
 
 static NAMES: AtomicU64 = AtomicU64::new(0);

@@ -5,18 +5,7 @@
 
 mod common;
 
-use common::{Raw, TestServer};
-
-/// A request as it goes over the wire.
-fn request(words: &[&[u8]]) -> Vec<u8> {
-    let mut bytes = format!("*{}\r\n", words.len()).into_bytes();
-    for word in words {
-        bytes.extend_from_slice(format!("${}\r\n", word.len()).as_bytes());
-        bytes.extend_from_slice(word);
-        bytes.extend_from_slice(b"\r\n");
-    }
-    bytes
-}
+use common::{Raw, TestServer, request};
 
 /// A reply without parts of its own, or the head of one that has some.
 fn line(raw: &mut Raw) -> String {
@@ -75,7 +64,9 @@ fn counts_at_the_ends_of_their_range() {
     raw.ask(b"LRANGE l -9223372036854775808 9223372036854775807\r\n", b"*2\r\n$1\r\na\r\n$1\r\nb\r\n");
     raw.ask(b"LRANGE l 9223372036854775807 -9223372036854775808\r\n", b"*0\r\n");
     raw.ask(b"LINDEX l -9223372036854775808\r\n", b"$-1\r\n");
-    raw.ask(b"LREM l -9223372036854775808 x\r\n", b":0\r\n");
+    raw.ask(b"LREM l -9223372036854775808 x\r\n", format!("{OUT_OF_BOUNDS}\r\n").as_bytes());
+    raw.ask(b"LREM l -9223372036854775807 x\r\n", b":0\r\n");
+    raw.ask(b"LPOS l a RANK -9223372036854775808\r\n", format!("{OUT_OF_BOUNDS}\r\n").as_bytes());
     raw.ask(b"LTRIM l -9223372036854775808 9223372036854775807\r\nLLEN l\r\n", b"+OK\r\n:2\r\n");
     raw.ask(b"ZREMRANGEBYRANK z 9223372036854775807 9223372036854775807\r\n", b":0\r\n");
     raw.ask(b"ZRANGE z -9223372036854775808 -9223372036854775808\r\n", b"*0\r\n");

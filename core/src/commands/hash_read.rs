@@ -4,7 +4,7 @@ use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 
 use super::element::reply_element;
-use super::limits::{REPEATED_LEN_MAX, REPEATED_MAX};
+use super::limits::{REPEATED_LEN_MAX, REPEATED_MAX, count_of_either_sign};
 use super::scan_options::{Scanned, reply_cursor, scan_value};
 use crate::engine::{Args, CmdError, CmdResult, Ctx, Rng};
 use crate::keyspace::Entry;
@@ -86,12 +86,7 @@ pub(crate) fn hrandfield(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
         }
         return Ok(());
     }
-    let count = args.int(2)?;
-    if count == i64::MIN {
-        return Err(CmdError::Text(
-            "ERR value is out of range, value must between -9223372036854775807 and 9223372036854775807",
-        ));
-    }
+    let count = count_of_either_sign(args.at(2))?;
     let with_values = args.len() == 4 && args.is(3, "WITHVALUES");
     if args.len() > 3 && !with_values {
         return Err(CmdError::SYNTAX);

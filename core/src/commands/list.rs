@@ -4,6 +4,7 @@ use alloc::vec::Vec;
 use core::ops::Range;
 
 use super::element::reply_element;
+use super::limits::count_of_either_sign;
 use crate::config::NotifyClasses as Class;
 use crate::engine::{Args, CmdError, CmdResult, Ctx};
 use crate::keyspace::Key;
@@ -261,7 +262,7 @@ pub(crate) fn ltrim(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
 
 /// LREM key count element
 pub(crate) fn lrem(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
-    let count = args.int(2)?;
+    let count = count_of_either_sign(args.at(2))?;
     let key = cx.key(args, 1);
     let gone = cx.keys.write_as::<List>(key)?.map_or(0, |list| list.remove(args.at(3), count));
     if gone > 0 {
@@ -282,13 +283,13 @@ struct Search {
 }
 
 impl Search {
-    fn parse(cx: &mut Ctx<'_>, args: &Args<'_>) -> Result<Self, CmdError> {
+    fn parse(args: &Args<'_>) -> Result<Self, CmdError> {
         let mut search = Self { rank: 1, count: None, maxlen: usize::MAX };
         let mut index = 3;
         while index < args.len() {
             let has_value = index + 1 < args.len();
             if args.is(index, "RANK") && has_value {
-                search.rank = rank(cx, args.at(index + 1))?;
+                search.rank = rank(args.at(index + 1))?;
             } else if args.is(index, "COUNT") && has_value {
                 search.count = Some(not_negative(args.at(index + 1), "ERR COUNT can't be negative")?);
             } else if args.is(index, "MAXLEN") && has_value {
@@ -320,18 +321,13 @@ impl Search {
     }
 }
 
-fn rank(cx: &mut Ctx<'_>, bytes: &[u8]) -> Result<i64, CmdError> {
+fn rank(bytes: &[u8]) -> Result<i64, CmdError> {
     const ZERO: CmdError = CmdError::Text(
         "ERR RANK can't be zero: use 1 to start from the first match, 2 from the second ... or use negative to start \
          from the end of the list",
     );
-    let value = num::parse_i64(bytes).ok_or(CmdError::NOT_INTEGER)?;
-    if value == i64::MIN {
-        return Err(cx.fail(format_args!(
-            "ERR value is out of range, value must between -9223372036854775807 and 9223372036854775807"
-        )));
-    }
-    if value == 0 { Err(ZERO) } else { Ok(value) }
+    let rank = count_of_either_sign(bytes)?;
+    if rank == 0 { Err(ZERO) } else { Ok(rank) }
 }
 
 fn not_negative(bytes: &[u8], text: &'static str) -> Result<usize, CmdError> {
@@ -341,7 +337,7 @@ fn not_negative(bytes: &[u8], text: &'static str) -> Result<usize, CmdError> {
 
 /// `LPOS key element [RANK rank] [COUNT matches] [MAXLEN len]`
 pub(crate) fn lpos(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
-    let search = Search::parse(cx, args)?;
+    let search = Search::parse(args)?;
     let key = cx.key(args, 1);
     let found = match cx.keys.read_as::<List>(key)? {
         Some(list) => search.run(list, args.at(2)),

@@ -2,7 +2,7 @@
 
 use alloc::vec::Vec;
 
-use super::limits::REPEATED_LEN_MAX;
+use super::limits::{REPEATED_LEN_MAX, count_of_either_sign};
 use super::sets::{members_changed, reply_member, reply_set, set_rules};
 use crate::engine::{Args, CmdError, CmdResult, Ctx, Rng};
 use crate::num;
@@ -80,11 +80,7 @@ pub(crate) fn srandmember(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
 }
 
 fn srandmember_many(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
-    let count = args.int(2)?;
-    if count == i64::MIN {
-        let max = i64::MAX;
-        return Err(cx.fail(format_args!("ERR value is out of range, value must between {} and {max}", -max)));
-    }
+    let count = count_of_either_sign(args.at(2))?;
     let key = cx.key(args, 1);
     let Some(set) = cx.keys.read_as::<Set>(key)? else {
         cx.reply.array(0);

@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 
 use super::{Form, reply_member};
-use crate::commands::limits::{REPEATED_LEN_MAX, REPEATED_MAX};
+use crate::commands::limits::{REPEATED_LEN_MAX, REPEATED_MAX, count_of_either_sign};
 use crate::engine::{Args, CmdError, CmdResult, Ctx, Rng};
 use crate::resp::Reply;
 use crate::types::listpack::Element;
@@ -27,11 +27,7 @@ pub(crate) fn zrandmember(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
 }
 
 fn several(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
-    let count = args.int(2)?;
-    if count == i64::MIN {
-        let (min, max) = (-i64::MAX, i64::MAX);
-        return Err(cx.fail(format_args!("ERR value is out of range, value must between {min} and {max}")));
-    }
+    let count = count_of_either_sign(args.at(2))?;
     let with_scores = args.len() == 4 && args.is(3, "WITHSCORES");
     if args.len() > 3 && !with_scores {
         return Err(CmdError::SYNTAX);
