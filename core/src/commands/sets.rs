@@ -2,6 +2,7 @@
 
 use alloc::vec::Vec;
 
+use super::element::reply_element;
 use super::scan_options::{Scanned, reply_cursor, scan_value};
 use crate::config::NotifyClasses as Class;
 use crate::engine::{Args, CmdError, CmdResult, Ctx};
@@ -25,19 +26,10 @@ pub(super) fn set_rules(cx: &Ctx<'_>) -> SetRules {
     }
 }
 
-/// Writes a member as a bulk string.
-#[inline]
-pub(super) fn reply_member(reply: &mut Reply<'_>, member: Element<'_>) {
-    match member {
-        Element::Int(value) => reply.bulk_int(value),
-        Element::Bytes(bytes) => reply.bulk(bytes),
-    }
-}
-
 /// Writes all members.
 pub(super) fn reply_set(reply: &mut Reply<'_>, set: &Set) {
     reply.set(set.len());
-    set.iter().for_each(|member| reply_member(reply, member));
+    set.iter().for_each(|member| reply_element(reply, member));
 }
 
 /// Takes note of a change to so many members of a set, and of its end when none is left. The key's change counts as one.
@@ -180,6 +172,6 @@ pub(crate) fn sscan(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
     cx.reply.array(2);
     reply_cursor(&mut cx.reply, next);
     cx.reply.array(found.len());
-    found.iter().for_each(|&member| reply_member(&mut cx.reply, member));
+    found.iter().for_each(|&member| reply_element(&mut cx.reply, member));
     Ok(())
 }

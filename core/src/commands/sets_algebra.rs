@@ -2,7 +2,8 @@
 
 use alloc::vec::Vec;
 
-use super::sets::{SET_FULL, reply_member, reply_set, set_rules};
+use super::element::reply_element;
+use super::sets::{SET_FULL, reply_set, set_rules};
 use crate::config::NotifyClasses as Class;
 use crate::engine::{Args, CmdError, CmdResult, Ctx};
 use crate::keyspace::{Entry, Keys};
@@ -57,7 +58,7 @@ fn parted<'k>(keys: &'k Keys<'_>, args: &Args<'_>, from: usize) -> Option<(&'k S
 fn reply_members<'s>(reply: &mut Reply<'_>, members: impl Iterator<Item = Element<'s>>) {
     let members: Vec<Element<'s>> = members.collect();
     reply.set(members.len());
-    members.into_iter().for_each(|member| reply_member(reply, member));
+    members.into_iter().for_each(|member| reply_element(reply, member));
 }
 
 /// Puts a result under the key at argument 1; an empty one removes what is there.

@@ -2,8 +2,9 @@
 
 use alloc::vec::Vec;
 
+use super::element::reply_element;
 use super::limits::{REPEATED_LEN_MAX, count_of_either_sign};
-use super::sets::{members_changed, reply_member, reply_set, set_rules};
+use super::sets::{members_changed, reply_set, set_rules};
 use crate::engine::{Args, CmdError, CmdResult, Ctx, Rng};
 use crate::num;
 use crate::resp::Reply;
@@ -31,7 +32,7 @@ fn spop_one(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
         return Ok(());
     };
     let reply = &mut cx.reply;
-    set.pop(&mut cx.shared.rng, 1, &rules, |member| reply_member(reply, member));
+    set.pop(&mut cx.shared.rng, 1, &rules, |member| reply_element(reply, member));
     let is_gone = cx.keys.delete_if_empty(key);
     members_changed(cx, "spop", key.bytes, 1, is_gone);
     Ok(())
@@ -49,7 +50,7 @@ fn spop_many(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
     let (len, reply) = (set.len(), &mut cx.reply);
     if count < len {
         reply.set(count);
-        set.pop(&mut cx.shared.rng, count, &rules, |member| reply_member(reply, member));
+        set.pop(&mut cx.shared.rng, count, &rules, |member| reply_element(reply, member));
         members_changed(cx, "spop", key.bytes, count, false);
     } else {
         //= valkey 9.1 SPOP: a set that goes as a whole counts as read
@@ -69,7 +70,7 @@ pub(crate) fn srandmember(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
             let key = cx.key(args, 1);
             let member = cx.keys.read_as::<Set>(key)?.and_then(|set| set.random(&mut cx.shared.rng));
             match member {
-                Some(member) => reply_member(&mut cx.reply, member),
+                Some(member) => reply_element(&mut cx.reply, member),
                 None => cx.reply.null(),
             }
             Ok(())
@@ -93,12 +94,12 @@ fn srandmember_many(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
     let count = usize::try_from(count).unwrap_or(usize::MAX);
     if count >= set.len() {
         cx.reply.array(set.len());
-        set.iter().for_each(|member| reply_member(&mut cx.reply, member));
+        set.iter().for_each(|member| reply_element(&mut cx.reply, member));
         return Ok(());
     }
     let members = set.sample(rng, count);
     cx.reply.array(members.len());
-    members.into_iter().for_each(|member| reply_member(&mut cx.reply, member));
+    members.into_iter().for_each(|member| reply_element(&mut cx.reply, member));
     Ok(())
 }
 
@@ -129,7 +130,7 @@ fn repeated(set: &Set, rng: &mut Rng, count: u64, reply: &mut Reply<'_>) -> CmdR
     }
     reply.array(usize::try_from(count).unwrap_or(usize::MAX));
     for _ in 0..count {
-        reply_member(reply, draws.draw(rng));
+        reply_element(reply, draws.draw(rng));
     }
     Ok(())
 }

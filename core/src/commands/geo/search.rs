@@ -4,7 +4,8 @@ use alloc::vec::Vec;
 
 use super::options::{Command, Options, Order};
 use super::reply_position;
-use crate::commands::zset::{put, reply_member, rules, store};
+use crate::commands::element::reply_element;
+use crate::commands::zset::{put, rules, store};
 use crate::engine::{Args, CmdError, CmdResult, Ctx};
 use crate::resp::Reply;
 use crate::types::geo::{Hit, Search, distance_text};
@@ -127,7 +128,7 @@ fn reply_found(reply: &mut Reply<'_>, found: &Found<'_>, search: &Search, option
     if more > 0 {
         reply.array(1 + more);
     }
-    reply_member(reply, found.member);
+    reply_element(reply, found.member);
     if with_distance {
         reply.bulk(&distance_text(search.in_unit(found.hit.distance)));
     }

@@ -13,6 +13,7 @@ mod remove;
 mod scan;
 mod source;
 
+use crate::commands::element::reply_element;
 use crate::config::NotifyClasses as Class;
 use crate::engine::{Args, CmdError, CmdResult, Ctx};
 use crate::keyspace::Key;
@@ -56,14 +57,6 @@ pub(super) fn put(zset: &mut Zset, member: Element<'_>, score: f64, rules: &Rule
     }
 }
 
-/// Writes a member.
-pub(super) fn reply_member(reply: &mut Reply<'_>, member: Element<'_>) {
-    match member {
-        Element::Int(value) => reply.bulk_int(value),
-        Element::Bytes(bytes) => reply.bulk(bytes),
-    }
-}
-
 /// How a sequence of members is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Form {
@@ -87,12 +80,12 @@ impl Form {
 
     fn pair(self, reply: &mut Reply<'_>, (member, score): (Element<'_>, f64)) {
         if self == Self::Members {
-            return reply_member(reply, member);
+            return reply_element(reply, member);
         }
         if reply.proto() == Proto::Resp3 {
             reply.array(2);
         }
-        reply_member(reply, member);
+        reply_element(reply, member);
         reply.double(score);
     }
 }

@@ -2,7 +2,8 @@
 
 use alloc::vec::Vec;
 
-use super::{changed, positive, reply_member};
+use super::{changed, positive};
+use crate::commands::element::reply_element;
 use crate::commands::timeout;
 use crate::config::NotifyClasses as Class;
 use crate::engine::{Args, CmdError, CmdResult, Ctx, Denied, Wait};
@@ -88,7 +89,7 @@ fn take(cx: &mut Ctx<'_>, key: Key<'_>, end: End, count: usize, shape: Shape) ->
         if matches!(shape, Shape::Nested | Shape::KeyedNested) {
             cx.reply.array(2);
         }
-        reply_member(&mut cx.reply, member);
+        reply_element(&mut cx.reply, member);
         cx.reply.double(score);
     };
     let range = match end {

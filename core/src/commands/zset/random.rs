@@ -2,7 +2,8 @@
 
 use alloc::vec::Vec;
 
-use super::{Form, reply_member};
+use super::Form;
+use crate::commands::element::reply_element;
 use crate::commands::limits::{REPEATED_LEN_MAX, REPEATED_MAX, count_of_either_sign};
 use crate::engine::{Args, CmdError, CmdResult, Ctx, Rng};
 use crate::resp::Reply;
@@ -19,7 +20,7 @@ pub(crate) fn zrandmember(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
     match cx.keys.read_as::<Zset>(key)? {
         Some(zset) => {
             let rank = random::repeated(&mut cx.shared.rng, zset.len(), 1).next().unwrap_or(0);
-            zset.iter(rank..rank + 1).for_each(|(member, _)| reply_member(&mut cx.reply, member));
+            zset.iter(rank..rank + 1).for_each(|(member, _)| reply_element(&mut cx.reply, member));
         }
         None => cx.reply.null(),
     }
