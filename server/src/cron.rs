@@ -73,7 +73,6 @@ impl<P: Platform> Outside<P> {
         let began_us = self.clock.monotonic_ns() / 1000;
         let mut now = self.now;
         let expired = engine.expire_step(&mut now, EXPIRE_BATCH, self);
-        engine.shared.stats.dirty += expired as u64;
         let spent_us = (self.clock.monotonic_ns() / 1000).saturating_sub(began_us);
         engine.shared.stats.expire_us += spent_us;
         self.totals.cron_ns += spent_us * 1000;

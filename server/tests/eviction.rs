@@ -69,6 +69,19 @@ fn every_policy_keeps_within_the_limit() {
     }
 }
 
+//= valkey 9.1 INFO: what expires counts as no change since the last save
+#[test]
+fn what_expires_is_no_change() {
+    let server = TestServer::start(&[]);
+    let mut client = server.client();
+    for index in 0..50 {
+        redis::cmd("SET").arg(index).arg("v").arg("PX").arg(1).exec(&mut client).unwrap();
+    }
+    while redis::cmd("DBSIZE").query::<u64>(&mut client).unwrap() > 0 {}
+    assert_eq!(info(&mut client, "expired_keys"), 50);
+    assert_eq!(info(&mut client, "rdb_changes_since_last_save"), 50);
+}
+
 #[test]
 fn without_a_policy_writes_are_refused() {
     let (server, refused) = fill("noeviction");
