@@ -7,7 +7,7 @@ mod common;
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};
 
-use common::TestServer;
+use common::{TestServer, request};
 
 /// Resident memory of a process, bytes.
 fn rss(pid: u32) -> u64 {
@@ -283,7 +283,11 @@ fn patterns_are_bounded() {
     let key = "a".repeat(20_000);
     raw.ask(format!("*3\r\n$3\r\nSET\r\n$20000\r\n{key}\r\n$1\r\nv\r\n").as_bytes(), b"+OK\r\n");
     let pattern = "*?".repeat(5_000) + "b";
-    raw.ask(format!("*2\r\n$4\r\nKEYS\r\n${}\r\n{pattern}\r\n", pattern.len()).as_bytes(), b"*0\r\n");
+    raw.ask(&request(&[b"KEYS", pattern.as_bytes()]), b"*0\r\n");
+    let mut listener = server.raw();
+    let subscribed = format!("*3\r\n$10\r\npsubscribe\r\n${}\r\n{pattern}\r\n:1\r\n", pattern.len());
+    listener.ask(&request(&[b"PSUBSCRIBE", pattern.as_bytes()]), subscribed.as_bytes());
+    raw.ask(&request(&[b"PUBLISH", key.as_bytes(), b"m"]), b":0\r\n");
 }
 
 //= security CVE-2026-27623: empty requests before a command leave no state behind

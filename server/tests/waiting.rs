@@ -77,7 +77,7 @@ fn what_follows_in_the_pipeline_waits_too() {
     });
 }
 
-//= security CVE-2026-23479, redis#15594, vk#4198: clients blocked on one key, one of them gone while the list is served
+//= security CVE-2026-23479, redis#15594, redis#15562, vk#4198, vk#4212: clients blocked on one key, one of them gone while the list is served
 #[test]
 fn one_that_goes_while_it_waits_takes_nothing() {
     on_both(|server| {

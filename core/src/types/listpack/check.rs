@@ -274,6 +274,7 @@ mod tests {
         }
     }
 
+    //= security CVE-2026-25243: damaged encodings are refused, or harmless
     #[test]
     fn any_bytes() {
         let mut rng = Rng::new(18);

@@ -321,6 +321,7 @@ fn other_encodings_of_numbers_are_read_and_changed() {
     }
 }
 
+//= security CVE-2026-25243: damaged encodings are refused, or harmless
 #[test]
 fn broken_nodes_are_refused_or_harmless() {
     let (mut source, mut rng) = (Stream::new(), Rng::new(21));
