@@ -114,7 +114,7 @@ def keys(r, low=1):
 
 def pop(r):
     name = r.choice([b"ZPOPMIN", b"ZPOPMAX", b"ZMPOP", b"BZPOPMIN", b"BZPOPMAX", b"BZMPOP"])
-    timeout = mostly(r, [b"0.01", b"0.001", b"1e-5"], [b"-1", b"abc", b"", b"inf", b"-inf", b"nan", b"1e30", b"-1e-30x"])
+    timeout = mostly(r, [b"0.001", b"0.0001", b"1e-5"], [b"-1", b"abc", b"", b"inf", b"-inf", b"nan", b"1e30", b"-1e-30x"])
     if name.startswith(b"ZPOP"):
         return [name, key(r)] + ([integer(r)] if r.random() < 0.5 else []) + some(r, 0.02, b"1")
     if name.startswith(b"BZPOP"):

@@ -1,5 +1,6 @@
 //! COMMANDLOG and SLOWLOG: commands that were slow, large, or answered at length.
 
+use super::help::bad_subcommand;
 use crate::engine::commandlog::LogKind;
 use crate::engine::{Args, CmdError, CmdResult, Ctx};
 use crate::num;
@@ -44,14 +45,7 @@ pub(crate) fn slowlog_get(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
     let count = match args.len() {
         2 => 10,
         3 => count(args.at(2))?,
-        _ => {
-            let name = args.at(1);
-            return Err(cx.fail_bytes(&[
-                b"ERR unknown subcommand or wrong number of arguments for '",
-                name,
-                b"'. Try SLOWLOG HELP.",
-            ]));
-        }
+        _ => return Err(bad_subcommand(cx, args)),
     };
     list(cx, LogKind::Slow, count);
     Ok(())

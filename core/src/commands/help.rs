@@ -1,9 +1,9 @@
-//! `X HELP`: made from the command table.
+//! `X HELP`: made from the command table; and what is answered to a subcommand that HELP would have helped with.
 
 use alloc::string::String;
 
 use super::table::{Arg, ArgFlags, Command, lookup};
-use crate::engine::{Args, CmdResult, Ctx};
+use crate::engine::{Args, CmdError, CmdResult, Ctx};
 
 /// Lists the subcommands of a container with their arguments and one line each.
 pub(crate) fn help(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
@@ -20,6 +20,27 @@ pub(crate) fn help(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
         cx.reply.status(&[b"    ", sub.summary.as_bytes()].concat());
     }
     Ok(())
+}
+
+/// Bytes as the reference prints them into an error: up to the first NUL.
+pub(super) fn printed(bytes: &[u8]) -> &[u8] {
+    bytes.split(|&byte| byte == 0).next().unwrap_or(bytes)
+}
+
+/// A subcommand whose arguments fit none of its forms.
+#[cold]
+pub(super) fn bad_subcommand(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdError {
+    const SHOWN_MAX: usize = 128;
+    let shown = printed(args.at(1));
+    let shown = shown.get(..SHOWN_MAX).unwrap_or(shown);
+    let container = args.at(0).to_ascii_uppercase();
+    cx.fail_bytes(&[
+        b"ERR unknown subcommand or wrong number of arguments for '",
+        shown,
+        b"'. Try ",
+        &container,
+        b" HELP.",
+    ])
 }
 
 fn push_arg(line: &mut String, arg: &Arg) {

@@ -6,7 +6,7 @@ use crate::keyspace::AccessPolicy;
 /// OBJECT ENCODING key
 pub(crate) fn object_encoding(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
     let key = cx.key(args, 2);
-    match cx.keys.read_no_touch(key) {
+    match cx.keys.read_quietly(key) {
         Some(entry) => cx.reply.bulk(entry.encoding_name().as_bytes()),
         None => cx.reply.null(),
     }
@@ -16,7 +16,7 @@ pub(crate) fn object_encoding(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
 /// OBJECT REFCOUNT key
 pub(crate) fn object_refcount(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
     let key = cx.key(args, 2);
-    match cx.keys.read_no_touch(key) {
+    match cx.keys.read_quietly(key) {
         Some(_) => cx.reply.integer(1),
         None => cx.reply.null(),
     }
@@ -30,7 +30,7 @@ pub(crate) fn object_idletime(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
          policies at runtime LRU and LFU data will take some time to adjust.",
     );
     let (key, now) = (cx.key(args, 2), *cx.keys.now());
-    match cx.keys.read_no_touch(key) {
+    match cx.keys.read_quietly(key) {
         Some(entry) if now.access == AccessPolicy::Lru => cx.reply.unsigned(entry.idle_seconds(&now)),
         Some(_) => return Err(LFU),
         None => cx.reply.null(),
@@ -45,7 +45,7 @@ pub(crate) fn object_freq(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
          between policies at runtime LRU and LFU data will take some time to adjust.",
     );
     let (key, now) = (cx.key(args, 2), *cx.keys.now());
-    match cx.keys.read_no_touch(key) {
+    match cx.keys.read_quietly(key) {
         Some(_) if now.access == AccessPolicy::Lru => return Err(NOT_LFU),
         Some(entry) => cx.reply.integer(i64::from(entry.frequency(&now))),
         None => cx.reply.null(),

@@ -2,6 +2,7 @@
 
 use alloc::vec::Vec;
 
+use super::help::bad_subcommand;
 use crate::engine::pubsub::{Topic, count};
 use crate::engine::{Args, CmdResult, Ctx, Delivery, SessionFlags};
 use crate::glob::{Case, glob_match};
@@ -114,12 +115,16 @@ pub(crate) fn spublish(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
     Ok(())
 }
 
-fn names(cx: &mut Ctx<'_>, args: &Args<'_>, topic: Topic) {
+fn names(cx: &mut Ctx<'_>, args: &Args<'_>, topic: Topic) -> CmdResult {
+    if args.len() > 3 {
+        return Err(bad_subcommand(cx, args));
+    }
     let pattern = args.get(2);
     let wanted = |name: &&[u8]| pattern.is_none_or(|pattern| glob_match(pattern, name, Case::Sensitive));
     let names: Vec<&[u8]> = cx.shared.pubsub.names(topic).filter(wanted).collect();
     cx.reply.array(names.len());
     names.iter().for_each(|name| cx.reply.bulk(name));
+    Ok(())
 }
 
 fn counts(cx: &mut Ctx<'_>, args: &Args<'_>, topic: Topic) {
@@ -132,14 +137,12 @@ fn counts(cx: &mut Ctx<'_>, args: &Args<'_>, topic: Topic) {
 
 /// `PUBSUB CHANNELS [pattern]`
 pub(crate) fn pubsub_channels(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
-    names(cx, args, Topic::Channel);
-    Ok(())
+    names(cx, args, Topic::Channel)
 }
 
 /// `PUBSUB SHARDCHANNELS [pattern]`
 pub(crate) fn pubsub_shardchannels(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
-    names(cx, args, Topic::Shard);
-    Ok(())
+    names(cx, args, Topic::Shard)
 }
 
 /// `PUBSUB NUMSUB [channel ...]`

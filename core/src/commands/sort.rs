@@ -11,12 +11,14 @@ use super::list::limits;
 use super::sort_source::{self, Order};
 use super::sort_window::sort_window;
 use super::string::bytes_of;
+use super::zset;
 use crate::config::NotifyClasses as Class;
 use crate::engine::{Args, CmdError, CmdResult, Ctx};
 use crate::keyspace::{Key, Kind, StringView};
 use crate::num;
 use crate::types::Typed;
 use crate::types::list::{Element, End, List};
+use crate::types::zset::Zset;
 
 const NOT_SCORES: CmdError = CmdError::Text("ERR One or more scores can't be converted into double");
 
@@ -79,6 +81,13 @@ fn run(cx: &mut Ctx<'_>, args: &Args<'_>, may_store: bool) -> CmdResult {
     // JOIN: and within a script.
     if options.unsorted && kind == Some(Kind::Set) && options.store.is_some() {
         (options.unsorted, options.alpha, options.by) = (false, true, None);
+    }
+    if kind == Some(Kind::Zset) {
+        //= valkey 9.1 SORT: a sorted set that is sorted takes its large form, whatever its size
+        let rules = zset::rules(cx);
+        if let Some(zset) = cx.keys.write_as::<Zset>(key)? {
+            zset.prepare(usize::MAX, 0, &rules);
+        }
     }
     let len = sort_source::len(cx, key);
     let window = window(&options, len);

@@ -225,6 +225,14 @@ impl<'a> Keys<'a> {
         Some(self.shard(key).view(entry))
     }
 
+    /// Same, and that it is missing is no event (OBJECT).
+    pub fn read_quietly(&mut self, key: Key<'_>) -> Option<Entry<'_>> {
+        let found = self.find(key);
+        let stats = &mut self.keyspace.stats;
+        *(if found.is_some() { &mut stats.hits } else { &mut stats.misses }) += 1;
+        found.map(|entry| self.shard(key).view(entry))
+    }
+
     #[inline]
     fn touch(&mut self, entry: EntryPtr) {
         if self.now.touch {

@@ -31,6 +31,7 @@ pub(super) use self::group::{
 pub(super) use self::info::{xinfo_consumers, xinfo_groups, xinfo_stream};
 pub(super) use self::pending::xpending;
 pub(super) use self::read::{xread, xreadgroup};
+use super::help::{bad_subcommand, printed};
 use crate::commands::element::reply_element;
 use crate::config::NotifyClasses as Class;
 use crate::engine::{Args, CmdError, Ctx};
@@ -65,11 +66,6 @@ fn count_option(text: &[u8], zero: usize) -> Result<usize, CmdError> {
     Ok(usize::try_from(count).unwrap_or(usize::MAX))
 }
 
-/// Bytes as the reference prints them into an error: up to the first NUL.
-fn printed(bytes: &[u8]) -> &[u8] {
-    bytes.split(|&byte| byte == 0).next().unwrap_or(bytes)
-}
-
 #[cold]
 fn no_key_or_group(cx: &mut Ctx<'_>, key: &[u8], group: &[u8], tail: &[u8]) -> CmdError {
     let (key, group) = (printed(key), printed(group));
@@ -80,22 +76,6 @@ fn no_key_or_group(cx: &mut Ctx<'_>, key: &[u8], group: &[u8], tail: &[u8]) -> C
 fn no_group(cx: &mut Ctx<'_>, key: &[u8], group: &[u8]) -> CmdError {
     let (key, group) = (printed(key), printed(group));
     cx.fail_bytes(&[b"NOGROUP No such consumer group '", group, b"' for key name '", key, b"'"])
-}
-
-/// A subcommand whose arguments fit none of its forms.
-#[cold]
-fn bad_subcommand(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdError {
-    const SHOWN_MAX: usize = 128;
-    let shown = printed(args.at(1));
-    let shown = shown.get(..SHOWN_MAX).unwrap_or(shown);
-    let container = args.at(0).to_ascii_uppercase();
-    cx.fail_bytes(&[
-        b"ERR unknown subcommand or wrong number of arguments for '",
-        shown,
-        b"'. Try ",
-        &container,
-        b" HELP.",
-    ])
 }
 
 fn write_id(reply: &mut Reply<'_>, id: StreamId) {
