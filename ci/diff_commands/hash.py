@@ -89,7 +89,7 @@ def walk(rng, key):
     options = []
     for _ in range(rng.choice([0, 1, 1, 2])):
         options += rng.choice([[b"COUNT", b"100000"], [b"MATCH", rng.choice([b"*", b"f*", b"m1?", b"[a-c]"])],
-                               [b"NOVALUES"], [b"NOSCORES"], [b"COUNT", rng.choice(NUMBERS[4:9])], [b"TYPE", b"hash"]])
+                               [b"NOVALUES"], [b"NOSCORES"], [b"COUNT", rng.choice([b"0", b"-1", b"x", b""])], [b"TYPE", b"hash"]])
     if b"COUNT" not in options:
         options += [b"COUNT", b"100000"]
     count = rng.choice([b"1000", b"0", b"-0", b"x", b"-9223372036854775808", b"1.0"])

@@ -18,7 +18,7 @@ WRITES_BYTES = {b"SETRANGE", b"APPEND", b"SETBIT", b"BITFIELD", b"BITOP"}
 
 def names_of(family):
     if not hasattr(family, "mixed_names"):
-        family.mixed_names = OTHER_NAMES.union(*(getattr(family, name, []) for name in ("KEYS", "LEX_KEYS", "LISTS", "ODD_KEYS")))
+        family.mixed_names = OTHER_NAMES.union(*(getattr(family, name, []) for name in ("KEYS", "LEX_KEYS", "LISTS", "ODD_KEYS"))) - {b""}
     return family.mixed_names
 
 
@@ -34,7 +34,7 @@ def is_chance(request, flavour):
     if name.startswith(b"SORT"):
         words = [word.upper() for word in request]
         at = words.index(b"BY") if b"BY" in words else -1
-        return at >= 0 and (b"ALPHA" in words or any(b"*" not in request[i + 1] for i, word in enumerate(words[:-1]) if word == b"BY"))
+        return at >= 0 and (b"ALPHA" in words or any(b"*" not in request[i + 1].split(b"\0")[0] for i, word in enumerate(words[:-1]) if word == b"BY"))
     return False
 
 
@@ -70,6 +70,17 @@ def command(r, flavour="bytes"):
             return request
         names = names_of(family)
         return request[:1] + [r.choice(KEYS) if arg in names else arg for arg in request[1:]]
+
+
+def apart(prefix, family):
+    """The family's requests on keys of its own: some have names that another uses too."""
+    names = names_of(family)
+
+    def request(r):
+        args = family.command(r)
+        return args[:1] + [prefix + arg if arg in names else arg for arg in args[1:]]
+
+    return request
 
 
 LIST = []

@@ -42,7 +42,7 @@ def shows_order(key, request):
     words = [word.upper() for word in request]
     if key not in (b"s1", b"s2", b"z1") or b"BY" not in words:
         return False
-    constant = any(b"*" not in request[at + 1] for at, word in enumerate(words[:-1]) if word == b"BY")
+    constant = any(b"*" not in request[at + 1].split(b"\0")[0] for at, word in enumerate(words[:-1]) if word == b"BY")
     return not (constant and key == b"z1") and (constant or b"ALPHA" in words)
 
 

@@ -14,22 +14,24 @@ def keys(r, shared):
 
 
 def expiring(r, shared):
-    """A watched key whose time comes: before, at or after the WATCH."""
-    key = r.choice(shared)
+    """A watched key whose time comes: before, at or after the WATCH. The last step is to leave nothing that only time removes."""
+    key, outside = r.choice(shared), [(at, [b"DISCARD"]) for at in range(CONNECTIONS)]
+    if r.random() < 0.2:
+        # Nobody but the server itself removes a hash whose last field has expired; the reference needs a while.
+        steps = outside + [(1, [b"DEL", key]), (1, [b"HSET", key, b"f", b"v"]), (1, [b"HPEXPIRE", key, b"80", b"FIELDS", b"1", b"f"])]
+        return steps + [(0, [b"WATCH", key]), ("sleep", 600), (0, [b"MULTI"]), (0, [b"EXISTS", key]), (0, [b"EXEC"])]
     made = r.choice([[b"SET", key, b"v"], [b"RPUSH", key, b"a"], [b"SADD", key, b"a"], [b"HSET", key, b"f", b"v"]])
-    steps = [(1, [b"DEL", key]), (1, made)]
+    steps = outside + [(1, [b"DEL", key]), (1, made)]
     lazily = r.random() < 0.5
     if lazily:
         steps += [(2, [b"DEBUG", b"SET-ACTIVE-EXPIRE", b"0"])]
-    time = [(1, [b"HPEXPIRE", key, b"15", b"FIELDS", b"1", b"f"] if made[0] == b"HSET" and r.random() < 0.5 else [b"PEXPIRE", key, b"15"])]
-    watch, sleep = [(0, [b"DISCARD"]), (0, [b"WATCH", key])], [("sleep", 40)]
+    time, watch, sleep = [(1, [b"PEXPIRE", key, b"80"])], [(0, [b"WATCH", key])], [("sleep", 130)]
     steps += r.choice([time + watch + sleep, watch + time + sleep, time + sleep + watch])
     steps += r.choice([[], [], [(2, [b"EXISTS", key])], [(2, made)], [(0, [b"GET", key])]])
     steps += [(0, [b"MULTI"]), (0, [b"EXISTS", key]), (0, [b"EXEC"])]
     if lazily:
         steps += [(2, [b"DEBUG", b"SET-ACTIVE-EXPIRE", b"1"])]
-    # What nobody has looked at goes sooner here, later there.
-    return steps + ([("sleep", 400)] if time[0][1][0] == b"HPEXPIRE" else [(2, [b"EXISTS", key])])
+    return steps + [(2, [b"EXISTS", key])]
 
 
 def sweeping(r, shared):
@@ -38,6 +40,13 @@ def sweeping(r, shared):
                      [b"COPY", r.choice(shared), r.choice(shared), b"DB", b"1", b"REPLACE"], [b"MOVE", r.choice(shared), b"1"], [b"RENAME", r.choice(shared), r.choice(shared)],
                      [b"SELECT", r.choice([b"0", b"1", b"2"])], [b"RESET"], [b"HELLO", r.choice([b"2", b"3"])], [b"SET", r.choice(shared), b"v"], [b"DEL"] + keys(r, shared),
                      [b"TOUCH"] + keys(r, shared), [b"EXPIRE", r.choice(shared), b"-1"], [b"EXPIRE", r.choice(shared), b"10000"], [b"PERSIST", r.choice(shared)]])
+
+
+def plain(r, any_command):
+    """Any request but OBJECT REFCOUNT: in the reference the queue holds a second count of a value that it sets."""
+    while (request := any_command(r))[:2] == [b"OBJECT", b"REFCOUNT"]:
+        pass
+    return request
 
 
 def scenario(r, shared, any_command):
@@ -54,12 +63,12 @@ def scenario(r, shared, any_command):
             steps.append((at, sweeping(r, shared)))
         elif inside[at]:
             word = r.choices([b"", b"EXEC", b"DISCARD", b"MULTI", b"WATCH", b"UNWATCH", b"bad"], [70, 14, 4, 1, 2, 2, 1.5])[0]
-            request = any_command(r) if not word else r.choice(BAD) if word == b"bad" else [word] + (keys(r, shared) if word == b"WATCH" else [])
+            request = plain(r, any_command) if not word else r.choice(BAD) if word == b"bad" else [word] + (keys(r, shared) if word == b"WATCH" else [])
             inside[at] = word not in (b"EXEC", b"DISCARD")
             steps.append((at, request))
         else:
             word = r.choices([b"", b"MULTI", b"WATCH", b"UNWATCH", b"EXEC", b"DISCARD", b"bad"], [40, 25, 25, 3, 1, 1, 1])[0]
-            request = any_command(r) if not word else r.choice(BAD) if word == b"bad" else [word] + (keys(r, shared) if word == b"WATCH" else [])
+            request = plain(r, any_command) if not word else r.choice(BAD) if word == b"bad" else [word] + (keys(r, shared) if word == b"WATCH" else [])
             inside[at] = word == b"MULTI"
             steps.append((at, request))
     return steps

@@ -91,7 +91,8 @@ class Events:
         for at, (number, args) in enumerate(numbers):
             a, b = (part[at] if at < len(part) else b"" for part in parts)
             # The number of the mark before stands at the head.
-            if a != b:
+            # SORT looks up what it sorts by in the order of a hash table.
+            if a != b and not (args[0].upper().startswith(b"SORT") and sorted(split_replies(a)) == sorted(split_replies(b))):
                 return Difference(number, [b"EVENTS"] + args, a, b)
         return None
 

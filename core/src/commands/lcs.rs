@@ -21,8 +21,9 @@ struct Match {
 /// `LCS key1 key2 [LEN] [IDX] [MINMATCHLEN n] [WITHMATCHLEN]`
 pub(crate) fn lcs(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
     const NOT_STRINGS: CmdError = CmdError::Text("ERR The specified keys must contain string values");
-    let a = copy_of(cx, args.at(1)).map_err(|_| NOT_STRINGS)?;
-    let b = copy_of(cx, args.at(2)).map_err(|_| NOT_STRINGS)?;
+    // Both are looked up, and so counted, before either is an error.
+    let (a, b) = (copy_of(cx, args.at(1)), copy_of(cx, args.at(2)));
+    let (a, b) = (a.map_err(|_| NOT_STRINGS)?, b.map_err(|_| NOT_STRINGS)?);
     let options = parse(args)?;
     if options.len && options.idx {
         return Err(CmdError::Text("ERR If you want both the length and indexes, please just use IDX."));

@@ -4,7 +4,7 @@ use alloc::vec::Vec;
 
 use super::help::bad_subcommand;
 use crate::engine::pubsub::{Topic, count};
-use crate::engine::{Args, CmdResult, Ctx, Delivery, SessionFlags};
+use crate::engine::{Args, CmdError, CmdResult, Ctx, Delivery, SessionFlags};
 use crate::glob::{Case, glob_match};
 use crate::resp::Reply;
 
@@ -83,6 +83,10 @@ pub(crate) fn psubscribe(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
 
 /// `SSUBSCRIBE shardchannel [shardchannel ...]`
 pub(crate) fn ssubscribe(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
+    //= valkey 9.1 SSUBSCRIBE: not within a transaction, unlike SUBSCRIBE
+    if cx.session.flags.contains(SessionFlags::DENY_BLOCKING) {
+        return Err(CmdError::Text("ERR SSUBSCRIBE isn't allowed for a DENY BLOCKING client"));
+    }
     subscribe_to(cx, args, Topic::Shard)
 }
 

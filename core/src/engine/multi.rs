@@ -38,7 +38,7 @@ impl Multi {
 
 /// Commands that run at once within a transaction.
 pub(super) fn runs_at_once(command: &Command) -> bool {
-    matches!(command.name, "exec" | "discard" | "multi" | "watch" | "quit" | "reset")
+    matches!(command.full_name, "exec" | "discard" | "multi" | "watch" | "quit" | "reset")
 }
 
 /// How a wait ends that brought nothing.

@@ -160,7 +160,7 @@ fn runs_for_subscribers(command: &Command) -> bool {
         "reset",
         "quit",
     ];
-    NAMES.contains(&command.name)
+    NAMES.contains(&command.full_name)
 }
 
 /// Writes the error of a refused request.
