@@ -198,12 +198,12 @@ impl Parsed {
         }
     }
 
-    /// One step of fetching for the requests that run first.
+    /// One step of fetching for the requests that run first. Returns how many of them have a key to be fetched.
     pub(crate) fn fetch_first(&self, step: usize, keyspace: &Keyspace, db: usize) -> usize {
         let (step, distance) = STEPS[step];
         let end = (self.next + distance).min(self.requests.len());
         (self.next..end).for_each(|index| self.fetch(index, step, keyspace, db));
-        end - self.next
+        self.requests.get(self.next..end).unwrap_or(&[]).iter().filter(|request| request.hash.is_some()).count()
     }
 
     /// Begins to fetch the lists themselves, which another thread has written.
