@@ -198,12 +198,21 @@ impl Parsed {
         }
     }
 
-    /// One step of fetching for the requests that run first. Returns how many of them have a key to be fetched.
-    pub(crate) fn fetch_first(&self, step: usize, keyspace: &Keyspace, db: usize) -> usize {
+    /// One step of fetching for the requests that run first.
+    pub(crate) fn fetch_first(&self, step: usize, keyspace: &Keyspace, db: usize) {
         let (step, distance) = STEPS[step];
         let end = (self.next + distance).min(self.requests.len());
         (self.next..end).for_each(|index| self.fetch(index, step, keyspace, db));
-        self.requests.get(self.next..end).unwrap_or(&[]).iter().filter(|request| request.hash.is_some()).count()
+    }
+
+    /// How many of the requests that run first name a key.
+    pub(crate) fn keys_first(&self) -> usize {
+        let (_, distance) = STEPS[0];
+        let first = self.requests.iter().skip(self.next).take(distance);
+        let has_key = |request: &&Request| {
+            request.hash.is_some() && request.command.is_none_or(|command| !command.key_specs.is_empty())
+        };
+        first.filter(has_key).count()
     }
 
     /// Begins to fetch the lists themselves, which another thread has written.

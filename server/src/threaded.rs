@@ -146,15 +146,15 @@ impl<P: Platform> Server<P> {
     /// Executes what a batch of clients has sent, after the memory of their keys was asked for.
     fn execute_batch(&mut self, received: &mut Vec<Box<Connection<Socket<P>>>>) {
         if received.len() > 1 && self.engine.shared.config.settings().prefetch_batch_max > 1 {
-            let mut entries = 0;
             for step in 0..Parsed::FETCH_STEPS {
                 for connection in received.iter() {
                     let db = self.db_of(connection.slot);
-                    entries += connection.parsed.fetch_first(step, &self.engine.keyspace, db);
+                    connection.parsed.fetch_first(step, &self.engine.keyspace, db);
                 }
             }
             self.outside.totals.io_prefetch_batches += 1;
-            self.outside.totals.io_prefetch_entries += (entries / Parsed::FETCH_STEPS) as u64;
+            let keys: usize = received.iter().map(|connection| connection.parsed.keys_first()).sum();
+            self.outside.totals.io_prefetch_entries += keys as u64;
         }
         // The first command's time begins here; each other's, where the one before ends.
         let now_us = self.outside.clock.monotonic_ns() / 1000;
