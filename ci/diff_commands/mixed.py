@@ -33,8 +33,8 @@ def is_chance(request, flavour):
         return len(request) != 3 or request[2] not in (b"0", b"100000", b"-1", b"x")
     if name.startswith(b"SORT"):
         words = [word.upper() for word in request]
-        at = words.index(b"BY") if b"BY" in words else -1
-        return at >= 0 and (b"ALPHA" in words or any(b"*" not in request[i + 1].split(b"\0")[0] for i, word in enumerate(words[:-1]) if word == b"BY"))
+        # With ALPHA the C library compares up to the first NUL, and what is equal comes in the order of a hash table.
+        return b"ALPHA" in words or b"BY" in words and any(b"*" not in request[i + 1].split(b"\0")[0] for i, word in enumerate(words[:-1]) if word == b"BY")
     return False
 
 

@@ -153,7 +153,7 @@ class Pipelined:
             data += [wire_form(args) if len(step[1]) == 1 else encode(args) for args in step[1]]
             if events:
                 data.append(events.mark(at))
-                numbers.append((at, step[1][0]))
+                numbers.append((at, next((args for args in step[1] if args[0].upper().startswith(b"SORT")), step[1][0])))
             group.append(at)
             if masked:
                 data.append(mark)

@@ -80,7 +80,8 @@ class Waiters:
                         peer.replace(what)
                     elif at != "sleep":
                         peer.send(at, what)
-                found = self.compare(peers, number)
+                # What ends by time is compared once its time is over.
+                found = None if steps[number + 1 : number + 2] and steps[number + 1][0] == "sleep" else self.compare(peers, number)
                 if found:
                     return found
             return self.release(peers, len(steps) - 1)

@@ -41,6 +41,15 @@ impl Denied {
     }
 }
 
+/// How a key that somebody waits for has become ready.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Ready {
+    /// Somehow; what it holds may have grown less.
+    Changed,
+    /// It is new, or a stream has got an entry.
+    Given,
+}
+
 /// A command that waits.
 #[derive(Debug)]
 pub struct Blocked {
@@ -82,8 +91,8 @@ pub struct Blocking {
     on_deletes: BTreeMap<DbKey, usize>,
     /// Keys that changed and that somebody waits for, in that order.
     ready: VecDeque<DbKey>,
-    /// The same keys, to be found: FLUSHALL may make as many ready as there are.
-    is_ready: BTreeSet<DbKey>,
+    /// The same keys, to be found, as FLUSHALL may make as many ready as there are; and how they became so.
+    is_ready: BTreeMap<DbKey, Ready>,
     len: usize,
 }
 
@@ -164,8 +173,22 @@ impl Blocking {
 
     /// A key has changed.
     pub(super) fn touch(&mut self, place: &DbKey) {
-        if self.by_key.contains_key(place) && self.is_ready.insert(place.clone()) {
-            self.ready.push_back(place.clone());
+        self.make_ready(place, Ready::Changed);
+    }
+
+    /// A key is new, or a stream has got an entry.
+    pub(super) fn give(&mut self, place: &DbKey) {
+        self.make_ready(place, Ready::Given);
+    }
+
+    fn make_ready(&mut self, place: &DbKey, how: Ready) {
+        if !self.by_key.contains_key(place) {
+            return;
+        }
+        match self.is_ready.insert(place.clone(), how) {
+            None => self.ready.push_back(place.clone()),
+            Some(Ready::Given) => drop(self.is_ready.insert(place.clone(), Ready::Given)),
+            Some(Ready::Changed) => {}
         }
     }
 
@@ -175,10 +198,10 @@ impl Blocking {
     }
 
     /// The key that changed first, no longer among those.
-    pub(super) fn pop_ready(&mut self) -> Option<DbKey> {
+    pub(super) fn pop_ready(&mut self) -> Option<(DbKey, Ready)> {
         let place = self.ready.pop_front()?;
-        self.is_ready.remove(&place);
-        Some(place)
+        let how = self.is_ready.remove(&place)?;
+        Some((place, how))
     }
 
     /// All keys of a database may have changed.
@@ -189,7 +212,7 @@ impl Blocking {
             .take_while(|(place, _)| place.0 == db)
             .map(|(place, _)| place.clone())
             .collect();
-        keys.iter().for_each(|place| self.touch(place));
+        keys.iter().for_each(|place| self.give(place));
     }
 
     /// Who waits for a key, the first first.

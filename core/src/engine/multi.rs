@@ -3,7 +3,7 @@
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
-use super::blocking::Blocked;
+use super::blocking::{Blocked, Ready};
 use super::commandlog::Measured;
 use super::context::{Args, Moment, OwnedArgs};
 use super::host::{Host, HostRequest};
@@ -12,6 +12,7 @@ use super::shared::{Delivery, Shared};
 use super::watch::DbKey;
 use super::{Engine, Flow, clock};
 use crate::commands::table::{Command, CommandFlags};
+use crate::keyspace::Kind;
 use crate::resp::Reply;
 
 /// A transaction that is being queued.
@@ -167,10 +168,10 @@ impl Engine {
     /// Serves those who wait for keys that have changed.
     #[cold]
     pub(super) fn serve_waiting(&mut self, now: &mut Moment, host: &mut dyn Host) {
-        while let Some(place) = self.shared.blocking.pop_ready() {
+        while let Some((place, how)) = self.shared.blocking.pop_ready() {
             for slot in self.shared.blocking.waiting(&place) {
                 let Some(mut session) = self.shared.clients.take(slot) else { continue };
-                if self.may_be_served(&mut session, &place, *now) {
+                if self.may_be_served(&mut session, &place, how, *now) {
                     self.serve(&mut session, now, host);
                 }
                 self.shared.clients.put(session);
@@ -179,8 +180,12 @@ impl Engine {
     }
 
     /// The key holds what a client waits for, or the client wants to know that it does not.
-    fn may_be_served(&mut self, session: &mut Session, place: &DbKey, now: Moment) -> bool {
+    fn may_be_served(&mut self, session: &mut Session, place: &DbKey, how: Ready, now: Moment) -> bool {
         let Some(blocked) = &session.blocked else { return false };
+        //= valkey 9.1 XREAD: looks again when its stream has got an entry, not when it was trimmed or given an expiry
+        if blocked.kind == Kind::Stream && !blocked.wants_deletes && how == Ready::Changed {
+            return false;
+        }
         if session.flags.contains(SessionFlags::CLOSE_ASAP) {
             return false;
         }

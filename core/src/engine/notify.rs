@@ -31,7 +31,7 @@ impl Shared {
             expired: self.is_anybody_concerned() || (told && notify.contains(NotifyClasses::EXPIRED)),
             fields_expired: self.is_anybody_concerned()
                 || (told && notify.intersects(NotifyClasses::EXPIRED | NotifyClasses::GENERIC)),
-            new: told && notify.contains(NotifyClasses::NEW),
+            new: !self.blocking.is_empty() || (told && notify.contains(NotifyClasses::NEW)),
             missed: told && notify.contains(NotifyClasses::KEY_MISS),
         }
     }
@@ -98,7 +98,11 @@ impl Shared {
                     self.notify(NotifyClasses::EXPIRED, "hexpired", db, &key);
                 }
                 KeyEvent::Emptied { db, key } => self.notify(NotifyClasses::GENERIC, "del", db, &key),
-                KeyEvent::New { db, key } => self.notify(NotifyClasses::NEW, "new", db, &key),
+                KeyEvent::New { db, key } => {
+                    let place = (db, key);
+                    self.blocking.give(&place);
+                    self.notify(NotifyClasses::NEW, "new", db, &place.1);
+                }
                 KeyEvent::Missed { db, key } => self.notify(NotifyClasses::KEY_MISS, "keymiss", db, &key),
             }
         }
@@ -157,11 +161,11 @@ impl Ctx<'_> {
         self.notify(NotifyClasses::STREAM, event, key);
     }
 
-    /// Has those who wait for a key look again, though nobody counts it as changed.
+    /// Has all who wait for a key look again, whether it is counted as changed or not.
     pub fn wake(&mut self, key: &[u8]) {
         if !self.shared.blocking.is_empty() {
             let db = u32::try_from(self.keys.db()).unwrap_or(0);
-            self.shared.blocking.touch(&(db, key.to_vec()));
+            self.shared.blocking.give(&(db, key.to_vec()));
         }
     }
 

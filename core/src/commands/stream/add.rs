@@ -131,6 +131,7 @@ pub(crate) fn xadd(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
     let trimmed = options.trim.map_or(0, |(to, mode)| entries.trim(to, mode));
     write_id(&mut cx.reply, id);
     cx.changed(Class::STREAM, "xadd", key.bytes);
+    cx.wake(key.bytes);
     if trimmed > 0 {
         cx.notify(Class::STREAM, "xtrim", key.bytes);
     }
