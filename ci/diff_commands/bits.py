@@ -1,6 +1,5 @@
 """Random requests on strings as bits."""
 KEYS = [b"b1", b"b2", b"b3", b"b4", b"b5", b"missing", b"list"]
-UNORDERED, RANDOM = set(), set()
 
 
 def key(r):

@@ -6,8 +6,6 @@ digits depend on the sine of the C library.
 """
 import math
 
-UNORDERED = set()
-RANDOM = set()
 
 KEYS = [b"g%d" % i for i in range(3)]
 MEMBERS = [b"p%d" % i for i in range(40)] + [b"", b"7", b"\x00x", b"q" * 70]

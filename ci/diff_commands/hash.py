@@ -1,8 +1,5 @@
 """Random hash commands: few keys and fields, small and large values, lifetimes, wrong types and options."""
 
-UNORDERED = {b"HGETALL", b"HKEYS", b"HVALS", b"HSCAN", b"HRANDFIELD"}
-RANDOM = {b"HRANDFIELD"}
-
 KEYS = [b"h1", b"h2", b"h3", b"h4", b"str", b"missing", b"fields"]
 FIELDS = [b"a", b"b", b"c", b"12", b"-7", b"007", b"", b"x" * 64, b"x" * 65, b"long" * 70, b"FIELDS"]
 VALUES = [b"", b"v", b"1", b"-5", b"9223372036854775807", b"3.5", b"1e3", b"inf", b"nan", b" 1", b"0x10", b"y" * 64,

@@ -1,6 +1,5 @@
 """Random requests on HyperLogLogs."""
 KEYS = [b"h1", b"h2", b"h3", b"h4", b"h5", b"h6", b"list", b"int", b"text"]
-UNORDERED, RANDOM = set(), set()
 
 
 def key(r):

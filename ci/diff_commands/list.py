@@ -1,7 +1,5 @@
 """Random requests on lists: one listpack or many nodes, small and large elements, wrong types and options."""
 
-UNORDERED, RANDOM = set(), set()
-
 KEYS = [b"l%d" % i for i in range(5)]
 ODD_KEYS = [b"string", b"missing"]
 WORDS = [b"a", b"b", b"abc", b"", b"01", b"+1", b"-0", b"1.0", b"-1", b"12", b"127", b"128", b"-4096", b"40000", b"8388608", b"3000000000", b"9223372036854775807",

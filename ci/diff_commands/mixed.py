@@ -3,9 +3,8 @@
 The families' own keys are replaced. What would differ by chance or by the C library stays on the family's own keys or is left out:
 see OWN_KEYS and `is_chance`.
 """
-UNORDERED, RANDOM = set(), set()
 KEYS = [b"m%d" % i for i in range(8)]
-FAMILIES = {}  # filled by the harness: name -> module
+LIST = []  # of families, filled by the harness
 
 # Names that the families use for keys beside their KEYS.
 OTHER_NAMES = {b"string", b"missing", b"list", b"str", b"none", b"dest", b"s1", b"s2", b"z1", b"distances", b"scores", b"int", b"fields", b"l1", b"l2", b"l3"}
@@ -83,10 +82,6 @@ def apart(prefix, family):
     return request
 
 
-LIST = []
-
-
 def use(families):
     """The families to mix."""
-    FAMILIES.update(families)
     LIST[:] = [family for name, family in sorted(families.items()) if name != "mixed"]

@@ -1,8 +1,5 @@
 """Random requests of the set family."""
 
-UNORDERED = {b"SMEMBERS", b"SINTER", b"SUNION", b"SDIFF", b"SSCAN"}
-RANDOM = {b"SPOP", b"SRANDMEMBER"}
-
 KEYS = [b"s%d" % i for i in range(6)]
 WORDS = [b"a", b"b", b"abc", b"", b"01", b"+1", b"-0", b" 1", b"1.0", b"x" * 64, b"x" * 65, b"y" * 300, b"\x00\xff\r\n",
          b"9223372036854775807", b"9223372036854775808", b"-9223372036854775808", b"-9223372036854775809", b"32767", b"32768",

@@ -4,7 +4,6 @@ Sets have an order of their own in each server, and so have sorted sets that are
 """
 LISTS = [b"l1", b"l2", b"l3"]
 KEYS = LISTS + [b"dest"]
-UNORDERED, RANDOM = set(), set()
 BY = [b"w_*", b"w_*", b"nosort", b"w_*_x", b"h_*->f", b"*", b"#", b"w_*->", b"x*y*z", b"w_\x00*", b"", b"missing_*", b"h_*->nof", b"l1*"]
 
 

@@ -5,9 +5,6 @@ IDs are never left to the server, and no time of a reply is compared: XPENDING a
 KEYS = [b"x%d" % i for i in range(5)]
 GROUPS = [b"g0", b"g1", b"g2", b"gg\r\n"]
 CONSUMERS = [b"alice", b"bob", b"c", b""]
-UNORDERED = set()
-# Idle times, and the shape of an index that is not the reference's.
-RANDOM = {b"XPENDING", b"XINFO"}
 WRONG_IDS = [b"x", b"", b"-", b"+", b"5-", b"-5", b"5--1", b"1-2-3", b"(3", b"(", b"(x", b"18446744073709551616", b"$", b">", b"*", b" 5-1",
              b"05-1", b"+5-1", b"5-*", b"0-*", b"0-0", b"0", b"18446744073709551615-18446744073709551615", b"18446744073709551615",
              b"(18446744073709551615-18446744073709551615", b"(0-0", b"9" * 130]

@@ -1,6 +1,5 @@
 """Random requests on strings, on keys of any type, on the connection and on the server."""
 
-UNORDERED, RANDOM = set(), set()
 KEYS = [b"k%d" % i for i in range(24)] + [b"", b"\x00\xff\r\n", b"long" * 60, b"{tag}a"]
 
 

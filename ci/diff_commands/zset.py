@@ -1,8 +1,5 @@
 """Random requests on sorted sets: see ci/diff."""
 
-UNORDERED = {b"ZSCAN"}
-RANDOM = {b"ZRANDMEMBER"}
-
 # All scores under the second kind of keys are 0, so that the order of bytes is defined.
 KEYS = [b"z%d" % i for i in range(5)]
 LEX_KEYS = [b"l%d" % i for i in range(3)]
