@@ -108,10 +108,18 @@ impl<'a, S: Sink> Reply<'a, S> {
     /// A bulk string.
     #[inline]
     pub fn bulk(&mut self, bytes: &[u8]) {
-        let mut text = itoa::Buffer::new();
-        let len = text.format(bytes.len()).as_bytes();
-        let mut head = [0u8; 24];
-        self.out.put_framed(header(&mut head, b'$', len), bytes);
+        // Lengths of one and two digits, as nearly all have: heads whose own length is known here.
+        match bytes.len() {
+            len @ 0..10 => self.out.put_framed(&[b'$', digit(len), b'\r', b'\n'], bytes),
+            len @ 10..100 => {
+                self.out.put_framed(&[b'$', digit(len / 10), digit(len % 10), b'\r', b'\n'], bytes);
+            }
+            len => {
+                let mut text = itoa::Buffer::new();
+                let mut head = [0u8; 24];
+                self.out.put_framed(header(&mut head, b'$', text.format(len).as_bytes()), bytes);
+            }
+        }
     }
 
     /// The head of a bulk string whose `len` bytes are sent from elsewhere; [`Self::bulk_end`] follows them.
@@ -234,6 +242,9 @@ impl<'a, S: Sink> Reply<'a, S> {
 
     #[inline]
     fn number(&mut self, mark: u8, value: i64) {
+        if let Ok(small @ 0..10) = usize::try_from(value) {
+            return self.out.put(&[mark, digit(small), b'\r', b'\n']);
+        }
         let mut text = itoa::Buffer::new();
         let mut head = [0u8; 24];
         let line = header(&mut head, mark, text.format(value).as_bytes());
@@ -279,6 +290,13 @@ fn header<'h>(head: &'h mut [u8; 24], mark: u8, text: &[u8]) -> &'h [u8] {
         *lf = b'\n';
     }
     head.get(..len.saturating_add(3)).unwrap_or(&[])
+}
+
+/// The digit of a number below ten.
+#[inline]
+#[expect(clippy::cast_possible_truncation, reason = "one digit")]
+fn digit(value: usize) -> u8 {
+    b'0' | value as u8
 }
 
 fn is_line_end(byte: u8) -> bool {

@@ -22,6 +22,7 @@ impl Sink for alloc::vec::Vec<u8> {
 
     #[inline]
     fn put_framed(&mut self, head: &[u8], bytes: &[u8]) {
+        // Once for all three, which then find that there is room.
         self.reserve(head.len().saturating_add(bytes.len()).saturating_add(2));
         self.extend_from_slice(head);
         self.extend_from_slice(bytes);
