@@ -31,14 +31,15 @@ pub(crate) fn decrby(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
 
 fn add(cx: &mut Ctx<'_>, args: &Args<'_>, increment: i64) -> CmdResult {
     let key = cx.key(args, 1);
-    let value = match cx.keys.find_write(key).map(string_of).transpose()? {
-        Some(StringView::Int(value)) => value,
-        Some(StringView::Bytes(bytes)) => num::parse_i64(bytes).ok_or(CmdError::NOT_INTEGER)?,
-        None => 0,
-    };
-    let sum = value.checked_add(increment);
-    let sum = sum.ok_or(CmdError::Text("ERR increment or decrement would overflow"))?;
-    cx.keys.set_int(key, sum, ExpireChange::Keep);
+    let sum = cx.keys.update_int(key, |entry| {
+        let value = match entry.map(string_of).transpose()? {
+            Some(StringView::Int(value)) => value,
+            Some(StringView::Bytes(bytes)) => num::parse_i64(bytes).ok_or(CmdError::NOT_INTEGER)?,
+            None => 0,
+        };
+        let sum = value.checked_add(increment);
+        sum.ok_or(CmdError::Text("ERR increment or decrement would overflow"))
+    })?;
     cx.changed(NotifyClasses::STRING, "incrby", key.bytes);
     cx.reply.integer(sum);
     Ok(())

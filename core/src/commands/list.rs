@@ -87,16 +87,26 @@ pub(crate) fn rpushx(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
     push(cx, args, End::Tail, false)
 }
 
-/// Notes that `count` elements were taken out: the form may change, and an empty list goes.
-pub(super) fn taken(cx: &mut Ctx<'_>, key: Key<'_>, event: &'static str, count: usize) {
-    let limits = limits(cx);
-    if let Ok(Some(list)) = cx.keys.write_as::<List>(key) {
+/// What was taken out of a list.
+pub(super) struct Taken {
+    count: usize,
+    is_all: bool,
+}
+
+impl Taken {
+    /// `count` elements of this list, whose form may change by that.
+    pub(super) fn from(list: &mut List, count: usize, limits: ListLimits) -> Self {
         list.shrink(limits);
+        Self { count, is_all: list.is_empty() }
     }
-    let is_gone = cx.keys.delete_if_empty(key);
+}
+
+/// Follows the taking of elements; an empty list goes.
+pub(super) fn taken(cx: &mut Ctx<'_>, key: Key<'_>, event: &'static str, taken: &Taken) {
+    let is_gone = taken.is_all && cx.keys.delete_if_empty(key);
     //= valkey 9.1 LTRIM: tells its event though it takes nothing, which is no change
     cx.changed_too(Class::LIST, event, key.bytes);
-    cx.count_more(count);
+    cx.count_more(taken.count);
     if is_gone {
         cx.notify(Class::GENERIC, "del", key.bytes);
     }
@@ -113,7 +123,7 @@ fn pop(cx: &mut Ctx<'_>, args: &Args<'_>, end: End) -> CmdResult {
         return Err(cx.wrong_arity());
     }
     let count = args.get(2).map(parse_count).transpose()?;
-    let key = cx.key(args, 1);
+    let (key, limits) = (cx.key(args, 1), limits(cx));
     let Some(list) = cx.keys.write_as::<List>(key)? else {
         match count {
             Some(_) => cx.reply.null_array(),
@@ -123,15 +133,17 @@ fn pop(cx: &mut Ctx<'_>, args: &Args<'_>, end: End) -> CmdResult {
     };
     let Some(count) = count else {
         list.pop(end, |element| reply_element(&mut cx.reply, element));
-        taken(cx, key, pop_event(end), 1);
+        let one = Taken::from(list, 1, limits);
+        taken(cx, key, pop_event(end), &one);
         return Ok(());
     };
     if count == 0 {
         cx.reply.array(0);
         return Ok(());
     }
-    let taken_len = pop_many(&mut cx.reply, list, end, count);
-    taken(cx, key, pop_event(end), taken_len);
+    let popped = pop_many(&mut cx.reply, list, end, count);
+    let all = Taken::from(list, popped, limits);
+    taken(cx, key, pop_event(end), &all);
     Ok(())
 }
 
@@ -251,10 +263,11 @@ pub(crate) fn lrange(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
 /// LTRIM key start stop
 pub(crate) fn ltrim(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
     let (start, end) = (args.int(2)?, args.int(3)?);
-    let key = cx.key(args, 1);
+    let (key, limits) = (cx.key(args, 1), limits(cx));
     if let Some(list) = cx.keys.write_as::<List>(key)? {
         let gone = list.trim(enclosed(start, end, list.len()));
-        taken(cx, key, "ltrim", gone);
+        let gone = Taken::from(list, gone, limits);
+        taken(cx, key, "ltrim", &gone);
     }
     cx.reply.ok();
     Ok(())
@@ -263,12 +276,15 @@ pub(crate) fn ltrim(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
 /// LREM key count element
 pub(crate) fn lrem(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
     let count = count_of_either_sign(args.at(2))?;
-    let key = cx.key(args, 1);
-    let gone = cx.keys.write_as::<List>(key)?.map_or(0, |list| list.remove(args.at(3), count));
-    if gone > 0 {
+    let (key, limits) = (cx.key(args, 1), limits(cx));
+    let gone = cx.keys.write_as::<List>(key)?.and_then(|list| {
+        let count = list.remove(args.at(3), count);
+        (count > 0).then(|| Taken::from(list, count, limits))
+    });
+    if let Some(gone) = &gone {
         taken(cx, key, "lrem", gone);
     }
-    cx.reply.count(gone);
+    cx.reply.count(gone.map_or(0, |gone| gone.count));
     Ok(())
 }
 
@@ -385,7 +401,10 @@ pub(super) fn move_element(
     list.push(ends.1, &element[..]);
     cx.reply.bulk(&element);
     cx.changed_too(Class::LIST, push_event(ends.1), target.bytes);
-    taken(cx, source, pop_event(ends.0), 1);
+    if let Some(list) = cx.keys.write_as::<List>(source)? {
+        let one = Taken::from(list, 1, limits);
+        taken(cx, source, pop_event(ends.0), &one);
+    }
     Ok(true)
 }
 
@@ -442,13 +461,15 @@ impl MultiPop {
 
     /// Pops from the first list that is there. Returns whether there was one.
     pub(super) fn run(&self, cx: &mut Ctx<'_>, args: &Args<'_>) -> Result<bool, CmdError> {
+        let limits = limits(cx);
         for index in self.keys.clone() {
             let key = cx.key(args, index);
             let Some(list) = cx.keys.write_as::<List>(key)? else { continue };
             cx.reply.array(2);
             cx.reply.bulk(key.bytes);
             let count = pop_many(&mut cx.reply, list, self.end, self.count);
-            taken(cx, key, pop_event(self.end), count);
+            let popped = Taken::from(list, count, limits);
+            taken(cx, key, pop_event(self.end), &popped);
             return Ok(true);
         }
         Ok(false)

@@ -4,7 +4,7 @@ use alloc::vec::Vec;
 use core::ops::Range;
 
 use super::element::reply_element;
-use super::list::{MultiPop, move_element, parse_end, taken};
+use super::list::{MultiPop, Taken, limits, move_element, parse_end, taken};
 use super::timeout;
 use crate::engine::{Args, CmdResult, Ctx, Denied, Wait};
 use crate::keyspace::Kind;
@@ -18,14 +18,15 @@ fn wait(cx: &mut Ctx<'_>, args: &Args<'_>, keys: Range<usize>, deadline_ms: Opti
 
 fn pop(cx: &mut Ctx<'_>, args: &Args<'_>, end: End) -> CmdResult {
     let last = args.len() - 1;
-    let deadline_ms = timeout::of_seconds(args.at(last), cx.now)?;
+    let (deadline_ms, limits) = (timeout::of_seconds(args.at(last), cx.now)?, limits(cx));
     for index in 1..last {
         let key = cx.key(args, index);
         let Some(list) = cx.keys.write_as::<List>(key)? else { continue };
         cx.reply.array(2);
         cx.reply.bulk(key.bytes);
         list.pop(end, |element| reply_element(&mut cx.reply, element));
-        taken(cx, key, if end == End::Head { "lpop" } else { "rpop" }, 1);
+        let one = Taken::from(list, 1, limits);
+        taken(cx, key, if end == End::Head { "lpop" } else { "rpop" }, &one);
         return Ok(());
     }
     wait(cx, args, 1..last, deadline_ms, Denied::NullArray);

@@ -73,7 +73,7 @@ pub(crate) fn srem(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
     };
     let removed = args.iter_from(2).filter(|member| set.remove(Element::Bytes(member))).count();
     if removed > 0 {
-        let is_gone = cx.keys.delete_if_empty(key);
+        let is_gone = set.is_empty() && cx.keys.delete_if_empty(key);
         members_changed(cx, "srem", key.bytes, removed, is_gone);
     }
     cx.reply.count(removed);

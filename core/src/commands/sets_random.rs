@@ -26,14 +26,14 @@ pub(crate) fn spop(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
 }
 
 fn spop_one(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
-    let (key, rules) = (cx.key(args, 1), set_rules(cx));
+    let key = cx.key(args, 1);
     let Some(set) = cx.keys.write_as::<Set>(key)? else {
         cx.reply.null();
         return Ok(());
     };
     let reply = &mut cx.reply;
-    set.pop(&mut cx.shared.rng, 1, &rules, |member| reply_element(reply, member));
-    let is_gone = cx.keys.delete_if_empty(key);
+    set.pop_one(&mut cx.shared.rng, |member| reply_element(reply, member));
+    let is_gone = set.is_empty() && cx.keys.delete_if_empty(key);
     members_changed(cx, "spop", key.bytes, 1, is_gone);
     Ok(())
 }

@@ -465,12 +465,14 @@ impl EntryPtr {
     pub(super) fn set_value_in_place(self, value: &NewValue<'_>) -> bool {
         let parts = self.parts();
         let (layout, (head_len, inline_len)) = (value.layout(), value.lens());
-        let same_room = parts.value_at + head_len == parts.key_at
-            && slab::taken_len(parts.len()) == slab::taken_len(parts.key_at + parts.key_len + inline_len);
+        let same_room = || {
+            parts.value_at + head_len == parts.key_at
+                && slab::taken_len(parts.len()) == slab::taken_len(parts.key_at + parts.key_len + inline_len)
+        };
         match value {
             NewValue::Int(int) if parts.layout == INT => self.write(parts.value_at, &int.to_ne_bytes()),
             NewValue::Bytes(bytes) | NewValue::Raw(bytes)
-                if same_room && matches!(parts.layout, EMBSTR | RAW_INLINE) && layout != SHARED =>
+                if matches!(parts.layout, EMBSTR | RAW_INLINE) && layout != SHARED && same_room() =>
             {
                 self.write_len(parts.value_at, bytes.len());
                 self.write(parts.key_at + parts.key_len, bytes);

@@ -250,9 +250,26 @@ impl<'a> Keys<'a> {
         self.set(key, encoded(value), expire)
     }
 
-    /// Sets an integer, whatever the key held.
-    pub fn set_int(&mut self, key: Key<'_>, value: i64, expire: ExpireChange) -> bool {
-        self.set(key, NewValue::Int(value), expire)
+    /// Gives a key the integer that `change` makes of what it holds; its expiry stays. One that is an integer already is
+    /// written over in place.
+    ///
+    /// # Errors
+    /// Those of `change`; nothing is set then.
+    pub fn update_int<E>(
+        &mut self,
+        key: Key<'_>,
+        change: impl FnOnce(Option<Entry<'_>>) -> Result<i64, E>,
+    ) -> Result<i64, E> {
+        let entry = self.find(key);
+        if let Some(entry) = entry {
+            self.touch(entry);
+        }
+        let value = change(entry.map(|entry| self.shard(key).view(entry)))?;
+        let is_set = entry.is_some_and(|entry| entry.set_value_in_place(&NewValue::Int(value)));
+        if !is_set {
+            self.set(key, NewValue::Int(value), ExpireChange::Keep);
+        }
+        Ok(value)
     }
 
     /// Sets a string that is not tried as an integer (results of arithmetic on floats).

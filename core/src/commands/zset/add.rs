@@ -116,12 +116,15 @@ fn add(cx: &mut Ctx<'_>, args: &Args<'_>, mut options: AddOptions) -> CmdResult 
         return Err(CmdError::SYNTAX);
     }
     options.check(rest / 2)?;
-    let mut members = Vec::with_capacity(rest / 2);
-    for index in (first..args.len()).step_by(2) {
-        members.push((double(args.at(index))?, args.at(index + 1)));
-    }
     let key = cx.key(args, 1);
-    add_members(cx, key, &members, options)
+    let pair = |index: usize| -> Result<(f64, &[u8]), CmdError> {
+        Ok((double(args.at(index))?, args.at(index + 1)))
+    };
+    if rest == 2 {
+        return add_members(cx, key, &[pair(first)?], options);
+    }
+    let members: Result<Vec<_>, CmdError> = (first..args.len()).step_by(2).map(pair).collect();
+    add_members(cx, key, &members?, options)
 }
 
 /// Adds members to the sorted set under a key, and answers.

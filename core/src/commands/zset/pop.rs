@@ -101,7 +101,7 @@ fn take(cx: &mut Ctx<'_>, key: Key<'_>, end: End, count: usize, shape: Shape) ->
         End::Max => zset.iter(range.clone()).rev().for_each(&mut each),
     }
     zset.remove_range(range);
-    let is_gone = cx.keys.delete_if_empty(key);
+    let is_gone = zset.is_empty() && cx.keys.delete_if_empty(key);
     changed(cx, count, end.event(), key.bytes);
     if is_gone {
         cx.notify(Class::GENERIC, "del", key.bytes);

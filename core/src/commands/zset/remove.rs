@@ -7,16 +7,22 @@ use crate::config::NotifyClasses as Class;
 use crate::engine::{Args, CmdResult, Ctx};
 use crate::types::zset::{Window, Zset};
 
+/// What was removed from a set.
+#[derive(Default)]
+struct Removed {
+    count: usize,
+    is_all: bool,
+}
+
 /// `ZREM key member [member ...]`
 pub(crate) fn zrem(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
     let key = cx.key(args, 1);
-    let mut removed = 0;
+    let mut removed = Removed::default();
     if let Some(zset) = cx.keys.write_as::<Zset>(key)? {
-        for member in args.iter_from(2) {
-            removed += usize::from(zset.remove(member));
-        }
+        let count = args.iter_from(2).filter(|member| zset.remove(member)).count();
+        removed = Removed { count, is_all: zset.is_empty() };
     }
-    finish(cx, args, removed, "zrem")
+    finish(cx, args, &removed, "zrem")
 }
 
 /// ZREMRANGEBYRANK key start stop
@@ -44,25 +50,26 @@ fn remove(
     range: impl FnOnce(&Zset) -> Range<usize>,
 ) -> CmdResult {
     let key = cx.key(args, 1);
-    let mut removed = 0;
+    let mut removed = Removed::default();
     if let Some(zset) = cx.keys.write_as::<Zset>(key)? {
         let range = range(zset);
-        removed = range.len();
+        let count = range.len();
         zset.remove_range(range);
+        removed = Removed { count, is_all: zset.is_empty() };
     }
-    finish(cx, args, removed, event)
+    finish(cx, args, &removed, event)
 }
 
 /// Takes note of what was removed, and answers.
-fn finish(cx: &mut Ctx<'_>, args: &Args<'_>, removed: usize, event: &str) -> CmdResult {
-    if removed > 0 {
+fn finish(cx: &mut Ctx<'_>, args: &Args<'_>, removed: &Removed, event: &str) -> CmdResult {
+    if removed.count > 0 {
         let key = cx.key(args, 1);
-        let is_gone = cx.keys.delete_if_empty(key);
-        changed(cx, removed, event, key.bytes);
+        let is_gone = removed.is_all && cx.keys.delete_if_empty(key);
+        changed(cx, removed.count, event, key.bytes);
         if is_gone {
             cx.notify(Class::GENERIC, "del", key.bytes);
         }
     }
-    cx.reply.count(removed);
+    cx.reply.count(removed.count);
     Ok(())
 }

@@ -229,7 +229,10 @@ impl<'a> Encoded<'a> {
     #[inline]
     pub(super) fn write(&self, into: &mut [u8]) {
         let len = self.head_len + self.body.len();
-        into[..self.head_len].copy_from_slice(&self.head[..self.head_len]);
+        match self.head_len {
+            1 => into[0] = self.head[0],
+            head_len => into[..head_len].copy_from_slice(&self.head[..head_len]),
+        }
         into[self.head_len..len].copy_from_slice(self.body);
         match &mut into[len..] {
             [one] => *one = u8::try_from(len).unwrap_or(0),

@@ -312,6 +312,28 @@ impl Set {
         })
     }
 
+    /// Removes a member, each as likely as any other, and hands it over. Returns whether there was one.
+    pub fn pop_one(&mut self, rng: &mut Rng, each: impl FnOnce(Element<'_>)) -> bool {
+        let len = self.len() as u64;
+        match self {
+            Self::Intset(intset) => {
+                let value = usize::try_from(rng.below(len)).ok().and_then(|index| intset.get(index));
+                value.is_some_and(|value| {
+                    each(Element::Int(value));
+                    intset.remove(value)
+                })
+            }
+            Self::Listpack(listpack) => {
+                let position = i64::try_from(rng.below(len)).ok().and_then(|index| listpack.seek(index));
+                position.is_some_and(|position| {
+                    each(listpack.at(position));
+                    listpack.delete_from(position, 1) > 0
+                })
+            }
+            Self::Table(table) => table.pop_random(rng, |member| each(Element::Bytes(member))),
+        }
+    }
+
     /// Removes `count` different members, fewer than there are, every choice equally likely. Each is handed over first.
     pub fn pop(&mut self, rng: &mut Rng, count: usize, rules: &SetRules, mut each: impl FnMut(Element<'_>)) {
         match self {

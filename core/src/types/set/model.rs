@@ -86,7 +86,11 @@ pub fn run(ops: &[Op], rules: &SetRules) {
                 });
                 assert_eq!(popped, many);
             }
-            Op::Pop(_) => {}
+            Op::Pop(_) => {
+                let had_any = !model.is_empty();
+                let popped = set.pop_one(&mut rng, |member| assert!(model.remove(&text(member))));
+                assert_eq!(popped, had_any);
+            }
             Op::Sample(many) => {
                 let sample: BTreeSet<_> =
                     set.sample(&mut rng, usize::from(many)).into_iter().map(text).collect();
