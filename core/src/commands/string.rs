@@ -5,8 +5,11 @@ use alloc::vec::Vec;
 use super::options::{Condition, Form, Options, expire_at, invalid_expire};
 use crate::config::NotifyClasses as Class;
 use crate::engine::{Args, CmdError, CmdResult, Ctx, Shared};
-use crate::keyspace::{Entry, ExpireChange, Kind, StringView};
+use crate::keyspace::{Entry, ExpireChange, Key, Kind, StringView};
 use crate::resp::Reply;
+
+/// So many keys of a request are fetched from memory together.
+const FETCHED_KEYS: usize = 16;
 
 /// The string of an entry, or the error that it is something else.
 #[inline]
@@ -216,11 +219,17 @@ pub(crate) fn delifeq(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
 /// `MGET key [key ...]`
 pub(crate) fn mget(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
     cx.reply.array(args.len() - 1);
-    for bytes in args.iter_from(1) {
-        let key = cx.keys.key(bytes);
-        match cx.keys.read(key) {
-            Some(entry) if entry.kind() == Kind::String => reply_entry(&mut cx.reply, cx.shared, entry)?,
-            _ => cx.reply.null(),
+    for first in (1..args.len()).step_by(FETCHED_KEYS) {
+        let keys = args.iter_from(first).take(FETCHED_KEYS).map(|bytes| cx.keys.key(bytes));
+        let keys: heapless::Vec<Key<'_>, FETCHED_KEYS> = keys.collect();
+        cx.keys.prefetch(&keys);
+        for key in keys {
+            match cx.keys.read(key) {
+                Some(entry) if entry.kind() == Kind::String => {
+                    reply_entry(&mut cx.reply, cx.shared, entry)?;
+                }
+                _ => cx.reply.null(),
+            }
         }
     }
     Ok(())

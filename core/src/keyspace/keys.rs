@@ -10,7 +10,7 @@ use super::entry::{Encoding, Entry, EntryPtr, INLINE_LEN_MAX, NewValue, SharedBy
 
 use super::hash::{Key, KeyHasher};
 use super::shard::Shard;
-use super::{KeyEvent, Keyspace, Now};
+use super::{KeyEvent, Keyspace, Now, Prefetch};
 use crate::types::{Object, Typed};
 
 /// What happens to a key's expiry when its value is set.
@@ -190,6 +190,15 @@ impl<'a> Keys<'a> {
             .databases
             .get(db as usize)
             .is_some_and(|database| database.shard(key.hash).find(key).is_some())
+    }
+
+    /// Asks the processor to fetch what the look-ups of a few keys will read, for all of them at once.
+    pub fn prefetch(&self, keys: &[Key<'_>]) {
+        for step in [Prefetch::First, Prefetch::Second, Prefetch::Third] {
+            for key in keys {
+                self.keyspace.prefetch(self.db, key.hash, step);
+            }
+        }
     }
 
     /// The shards of the database.
