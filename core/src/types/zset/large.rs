@@ -93,7 +93,7 @@ impl SortedSet {
     pub fn remove(&mut self, member: &[u8]) -> Option<f64> {
         let handle = self.find(self.hasher.key(member))?;
         let score = self.elements.get(handle).score;
-        let rank = self.tree.rank(&self.elements, handle);
+        let (rank, ..) = self.tree.locate(&self.elements, handle);
         self.remove_range(rank..rank + 1, |_, _| {});
         Some(score.get())
     }
@@ -106,14 +106,16 @@ impl SortedSet {
             let len = self.tree.fill_path(&self.elements, ranks.start).min(left);
             assert!(len > 0, "a rank below the length is in some leaf");
             let (elements, index, hasher) = (&mut self.elements, &mut self.index, self.hasher);
-            self.tree.take_run(ranks.start, len, |handle| {
+            let began_leaf = self.tree.take_run(ranks.start, len, |handle| {
                 let element = elements.get(handle);
                 each(element.member, element.score.get());
                 let hash = hasher.key(element.member).hash;
                 index.remove(hash, handle, &Members { elements, hasher });
                 elements.remove(handle);
             });
-            self.tree.refresh_first(&self.elements, ranks.start);
+            if began_leaf {
+                self.tree.refresh_first(&self.elements, ranks.start);
+            }
             left -= len;
         }
         self.compact(count);
@@ -142,7 +144,7 @@ impl SortedSet {
     /// How many elements come before a member, and its score. O(log n).
     pub fn rank(&self, member: &[u8]) -> Option<(usize, f64)> {
         let handle = self.find(self.hasher.key(member))?;
-        let rank = self.tree.rank(&self.elements, handle);
+        let (rank, ..) = self.tree.locate(&self.elements, handle);
         Some((rank, self.elements.get(handle).score.get()))
     }
 
@@ -235,20 +237,28 @@ impl SortedSet {
 
     /// Gives an element another score; it stays in its place in the tree where its neighbours allow.
     fn move_to(&mut self, handle: Handle, score: Score) {
-        let rank = self.tree.rank(&self.elements, handle);
-        let below = rank.checked_sub(1).and_then(|rank| self.tree.at(rank));
-        let above = self.tree.at(rank + 1);
+        let (rank, leaf, at) = self.tree.locate(&self.elements, handle);
+        // Most elements have their neighbours in their leaf.
+        let below = match at.checked_sub(1) {
+            Some(below) => Some(leaf[below]),
+            None => rank.checked_sub(1).and_then(|rank| self.tree.at(rank)),
+        };
+        let above = leaf.get(at + 1).copied().or_else(|| self.tree.at(rank + 1));
         let moved = Element { score, member: self.elements.get(handle).member };
         let fits = below.is_none_or(|below| self.elements.get(below).is_before(moved))
             && above.is_none_or(|above| moved.is_before(self.elements.get(above)));
         if fits {
+            let begins_leaf = at == 0;
             self.elements.set_score(handle, score);
-            self.tree.refresh_first(&self.elements, rank);
+            if begins_leaf {
+                self.tree.refresh_first(&self.elements, rank);
+            }
             return;
         }
         self.tree.fill_path(&self.elements, rank);
-        self.tree.take_run(rank, 1, |_| {});
-        self.tree.refresh_first(&self.elements, rank);
+        if self.tree.take_run(rank, 1, |_| {}) {
+            self.tree.refresh_first(&self.elements, rank);
+        }
         self.elements.set_score(handle, score);
         self.tree.insert(&self.elements, handle);
     }

@@ -23,6 +23,9 @@ const LEAF_STEP: usize = LEAF_LEN_MAX / 8;
 pub(super) const INNER_LEN_MAX: usize = if cfg!(any(miri, fuzzing, test)) { 8 } else { 64 };
 const INNER_STEP: usize = INNER_LEN_MAX / 8;
 
+/// Counts that are added up before they are compared with a rank.
+const COUNTED_TOGETHER: usize = 8;
+
 // What is not sparse still has two children when two of them have been joined.
 const _: () = assert!(INNER_LEN_MAX / 4 >= 2);
 
@@ -151,6 +154,16 @@ pub(super) fn drain_leaf(
 ) {
     leaf.drain(range).for_each(each);
     change(bytes, leaf, |leaf| shrink(leaf, LEAF_STEP));
+}
+
+/// Where a handle is in a leaf.
+#[inline]
+pub(super) fn leaf_find(leaf: &[Handle], handle: Handle) -> Option<usize> {
+    // Groups are compared as a whole, which the compiler does with vectors.
+    let is_it = |&other: &Handle| other == handle;
+    let group =
+        leaf.chunks(16).position(|group| group.iter().fold(false, |found, other| found | is_it(other)))?;
+    Some(group * 16 + leaf[group * 16..].iter().position(is_it)?)
 }
 
 /// Where an element belongs in a leaf: how many of its handles are `before` it.
@@ -290,7 +303,16 @@ impl Inner {
     /// Which child holds a rank, and the rank within it.
     #[inline]
     pub(super) fn child_of_rank(&self, mut rank: usize) -> Option<(usize, usize)> {
-        for (index, summary) in self.summaries.iter().enumerate() {
+        // Whole groups first: to add up a few counts takes less time than to look after each.
+        let mut from = 0;
+        for group in self.summaries.chunks_exact(COUNTED_TOGETHER) {
+            let count = group.iter().map(|summary| summary.count as usize).sum();
+            if rank < count {
+                break;
+            }
+            (rank, from) = (rank - count, from + COUNTED_TOGETHER);
+        }
+        for (index, summary) in self.summaries.iter().enumerate().skip(from) {
             let count = summary.count as usize;
             if rank < count {
                 return Some((index, rank));
@@ -300,11 +322,26 @@ impl Inner {
         None
     }
 
-    /// Which child an element belongs to: the last one that begins `before` it, else the first.
+    /// Which child something belongs to: the last one that begins `before` it, else the first.
     #[inline]
-    pub(super) fn child_of(&self, before: impl Fn(Score, Handle) -> bool) -> usize {
+    pub(super) fn child_behind(&self, before: impl Fn(Score, Handle) -> bool) -> usize {
         let others = self.summaries.get(1..).unwrap_or_default();
         others.partition_point(|summary| before(summary.score, summary.first))
+    }
+
+    /// Which child an element of a score belongs to: same, `before` being asked only of elements with that score.
+    #[inline]
+    pub(super) fn child_of(&self, score: Score, before: impl Fn(Handle) -> bool) -> usize {
+        let others = self.summaries.get(1..).unwrap_or_default();
+        // Scores alone can be searched without a branch that the processor has to guess.
+        let lower = others.partition_point(|summary| summary.score.get() < score.get());
+        let is_equal = |summary: &Summary| summary.score == score;
+        let rest = &others[lower..];
+        if rest.first().is_some_and(is_equal) {
+            lower + rest.partition_point(|summary| is_equal(summary) && before(summary.first))
+        } else {
+            lower
+        }
     }
 
     /// Elements under the children in front of one.

@@ -19,7 +19,7 @@ use super::Score;
 use super::elements::{Elements, Handle};
 #[cfg(any(test, fuzzing))]
 use super::node::Summary;
-use super::node::{Inner, Node, Split, drain_leaf, insert_handle, leaf_position};
+use super::node::{Inner, Node, Split, drain_leaf, insert_handle, leaf_find, leaf_position};
 
 /// The tree.
 #[derive(Debug)]
@@ -66,7 +66,7 @@ impl Tree {
                     return rank + leaf_position(leaf, elements, at);
                 }
                 Node::Inner(inner) => {
-                    let index = inner.child_of(&before);
+                    let index = inner.child_behind(&before);
                     rank += inner.count_before(index);
                     node = &inner.children[index];
                 }
@@ -74,20 +74,18 @@ impl Tree {
         }
     }
 
-    /// The rank of an element that is in the tree.
-    pub(super) fn rank(&self, elements: &Elements, handle: Handle) -> usize {
-        let reaches = reaches(elements, handle);
+    /// The rank of an element that is in the tree, its leaf, and its place there.
+    pub(super) fn locate(&self, elements: &Elements, handle: Handle) -> (usize, &[Handle], usize) {
+        let (score, reaches) = (elements.get(handle).score, reaches(elements, handle));
         let (mut node, mut rank) = (&self.root, 0);
         loop {
             match node {
                 Node::Leaf(leaf) => {
-                    let Some(at) = leaf.iter().position(|&other| other == handle) else {
-                        unreachable!("an element is in its leaf")
-                    };
-                    return rank + at;
+                    let Some(at) = leaf_find(leaf, handle) else { unreachable!("an element is in its leaf") };
+                    return (rank + at, leaf, at);
                 }
                 Node::Inner(inner) => {
-                    let index = inner.child_of(reaches);
+                    let index = inner.child_of(score, &reaches);
                     rank += inner.count_before(index);
                     node = &inner.children[index];
                 }
@@ -97,10 +95,10 @@ impl Tree {
 
     /// Puts another handle in the place of one that is in the tree; both name the same score and member.
     pub(super) fn replace(&mut self, elements: &Elements, old: Handle, new: Handle) {
-        let reaches = reaches(elements, old);
+        let (score, reaches) = (elements.get(old).score, reaches(elements, old));
         let mut node = &mut self.root;
         while let Node::Inner(inner) = node {
-            let index = inner.child_of(reaches);
+            let index = inner.child_of(score, &reaches);
             if inner.summaries[index].first == old {
                 inner.summaries[index].first = new;
             }
@@ -137,7 +135,7 @@ impl Tree {
             score < element.score || (score == element.score && elements.get(other).member < element.member)
         };
         // A leaf that a split made for the element is said to begin with it.
-        let belongs = |score, other| other == handle || before(score, other);
+        let (score, reaches) = (element.score, reaches(elements, handle));
         if self.root.is_full() {
             self.raise_root(elements);
         }
@@ -151,13 +149,13 @@ impl Tree {
                     return insert_handle(bytes, leaf, at, handle);
                 }
                 Node::Inner(inner) => {
-                    let mut index = inner.child_of(belongs);
+                    let mut index = inner.child_of(score, &reaches);
                     if inner.children[index].is_full() {
                         let split = edges
                             .of(inner, index)
                             .split(inner, index, |other| before(elements.get(other).score, other));
                         inner.split_child(bytes, index, split, elements, handle);
-                        index = inner.child_of(belongs);
+                        index = inner.child_of(score, &reaches);
                     }
                     edges = edges.of(inner, index);
                     let summary = &mut inner.summaries[index];
@@ -213,8 +211,9 @@ impl Tree {
     }
 
     /// Takes out `len` elements from a rank on, all in one leaf as [`Self::fill_path`] says, and hands them over to
-    /// `each`, which may free them. Afterwards [`Self::refresh_first`] puts right what nodes begin with.
-    pub(super) fn take_run(&mut self, mut rank: usize, len: usize, mut each: impl FnMut(Handle)) {
+    /// `each`, which may free them. Returns whether a leaf began with them: then [`Self::refresh_first`] has to put right
+    /// what nodes begin with.
+    pub(super) fn take_run(&mut self, mut rank: usize, len: usize, mut each: impl FnMut(Handle)) -> bool {
         let (bytes, mut node) = (&mut self.bytes, &mut self.root);
         self.len -= len;
         let count = u32::try_from(len).unwrap_or(u32::MAX);
@@ -222,7 +221,8 @@ impl Tree {
             match node {
                 Node::Leaf(leaf) => {
                     drain_leaf(bytes, leaf, rank..rank + len, &mut each);
-                    break;
+                    self.lower_root();
+                    return rank == 0;
                 }
                 Node::Inner(inner) => {
                     let Some((index, rest)) = inner.child_of_rank(rank) else {
@@ -236,13 +236,13 @@ impl Tree {
                             leaf.drain(..).for_each(&mut each);
                         }
                         gone.clear(bytes);
-                        break;
+                        self.lower_root();
+                        return true;
                     }
                     (node, rank) = (&mut inner.children[index], rest);
                 }
             }
         }
-        self.lower_root();
     }
 
     /// Tells the nodes on the path of a rank which element it is, where a child begins with it.
@@ -293,13 +293,10 @@ impl Tree {
     }
 }
 
-/// Whether an element is one that is in the tree, or before it: its child is the last one that begins so.
-fn reaches(elements: &Elements, handle: Handle) -> impl Fn(Score, Handle) -> bool + Copy + '_ {
-    let element = elements.get(handle);
-    move |score, other| {
-        score < element.score
-            || (score == element.score && (other == handle || elements.get(other).member < element.member))
-    }
+/// Whether an element of the same score is this one, or before it: a child that begins so may hold it.
+fn reaches(elements: &Elements, handle: Handle) -> impl Fn(Handle) -> bool + '_ {
+    let member = elements.get(handle).member;
+    move |other| other == handle || elements.get(other).member < member
 }
 
 /// Whether a node, or the way to it, lies at an end of the tree.
