@@ -10,19 +10,45 @@ use vireo_core::commands::table::Command;
 use vireo_core::engine::Args;
 use vireo_core::keyspace::{KeyHasher, Keyspace, Prefetch};
 use vireo_core::resp::{ArgSink, Decoded, Decoder, Full, Limits, ProtocolError, Span};
+use vireo_core::types::MemberArg;
 
-/// How many requests ahead of execution each part of a key's look-up is fetched.
-const STEPS: [(Prefetch, usize); 3] = [(Prefetch::First, 16), (Prefetch::Second, 8), (Prefetch::Third, 4)];
+/// What is fetched for a request before it runs, step by step.
+#[derive(Clone, Copy, Debug)]
+enum Step {
+    /// Part of its key's look-up.
+    Key(Prefetch),
+    /// What the key's object keeps.
+    Object,
+    /// The member of the object that it is about.
+    Member,
+}
+
+/// How many requests ahead of execution each step is taken.
+const STEPS: [(Step, usize); 5] = [
+    (Step::Key(Prefetch::First), 24),
+    (Step::Key(Prefetch::Second), 17),
+    (Step::Key(Prefetch::Third), 11),
+    (Step::Object, 6),
+    (Step::Member, 3),
+];
 
 /// A whole request.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Request {
     /// Its bytes.
     pub(crate) len: usize,
+    /// Where they begin in what was parsed together.
+    at: usize,
     first_span: u32,
     spans: u32,
     /// Hash of the first argument after the name, where the key of most commands is.
     hash: Option<u64>,
+    /// Its first argument is that of the request before it.
+    is_same: bool,
+    /// Under its key there is an object.
+    has_object: bool,
+    /// Hash of the object's member that it is about.
+    member: Option<u64>,
     /// The command that the table has under its name.
     command: Option<&'static Command>,
 }
@@ -115,12 +141,12 @@ impl Parsed {
         self.error.take()
     }
 
-    /// Takes the next request, and fetches for those behind it.
+    /// Takes the next request, which is the first of `buf`, and fetches for those behind it.
     #[inline]
-    pub(crate) fn pop(&mut self, keyspace: &Keyspace, db: usize) -> Option<Request> {
+    pub(crate) fn pop(&mut self, buf: &[u8], keyspace: &Keyspace, db: usize) -> Option<Request> {
         let request = *self.requests.get(self.next)?;
         for (step, distance) in STEPS {
-            self.fetch(self.next + distance, step, keyspace, db);
+            self.fetch(self.next + distance, step, buf, keyspace, db);
         }
         self.next += 1;
         Some(request)
@@ -153,7 +179,7 @@ impl Parsed {
                     break;
                 }
             };
-            self.note(&buf[at..at + len], first_span, rules);
+            self.note(&buf[at..at + len], at, first_span, rules);
             at += len;
             first_span = self.spans.len();
         }
@@ -174,14 +200,20 @@ impl Parsed {
     }
 
     #[inline]
-    fn note(&mut self, whole: &[u8], first_span: usize, rules: &Rules) {
+    fn note(&mut self, whole: &[u8], at: usize, first_span: usize, rules: &Rules) {
         let spans = &self.spans[first_span..];
         let arg = |index: usize| whole.get(spans.get(index)?.range());
+        let hash = arg(1).map(|key| rules.hasher.key(key).hash);
+        let is_same = self.requests.last().is_some_and(|before| before.hash == hash);
         let request = Request {
             len: whole.len(),
+            at,
             first_span: u32::try_from(first_span).unwrap_or(u32::MAX),
             spans: u32::try_from(spans.len()).unwrap_or(u32::MAX),
-            hash: arg(1).map(|key| rules.hasher.key(key).hash),
+            hash,
+            is_same,
+            has_object: false,
+            member: None,
             command: None,
         };
         self.requests.push(request);
@@ -198,11 +230,11 @@ impl Parsed {
         }
     }
 
-    /// One step of fetching for the requests that run first.
-    pub(crate) fn fetch_first(&self, step: usize, keyspace: &Keyspace, db: usize) {
+    /// One step of fetching for the requests that run first, the first of `buf`.
+    pub(crate) fn fetch_first(&mut self, step: usize, buf: &[u8], keyspace: &Keyspace, db: usize) {
         let (step, distance) = STEPS[step];
         let end = (self.next + distance).min(self.requests.len());
-        (self.next..end).for_each(|index| self.fetch(index, step, keyspace, db));
+        (self.next..end).for_each(|index| self.fetch(index, step, buf, keyspace, db));
     }
 
     /// How many of the requests that run first name a key.
@@ -230,17 +262,50 @@ impl Parsed {
     }
 
     #[inline]
-    fn fetch(&self, index: usize, step: Prefetch, keyspace: &Keyspace, db: usize) {
-        if let Some(hash) = self.requests.get(index).and_then(|request| request.hash) {
-            keyspace.prefetch(db, hash, step);
+    fn fetch(&mut self, index: usize, step: Step, buf: &[u8], keyspace: &Keyspace, db: usize) {
+        let Some(request) = self.requests.get(index) else { return };
+        let Some(hash) = request.hash else { return };
+        match step {
+            // What the request before it has asked for is on its way.
+            Step::Key(part) => {
+                if !request.is_same && keyspace.prefetch(db, hash, part) {
+                    self.requests[index].has_object = true;
+                }
+            }
+            Step::Object => {
+                let before = index.checked_sub(1).filter(|_| request.is_same);
+                if before.map_or(request.has_object, |before| self.requests[before].has_object) {
+                    let member = keyspace.prefetch_object(db, hash, |arg| self.member(request, arg, buf));
+                    let request = &mut self.requests[index];
+                    (request.has_object, request.member) = (true, member);
+                }
+            }
+            Step::Member => {
+                if let Some(member) = request.member {
+                    keyspace.prefetch_member(db, hash, member);
+                }
+            }
         }
+    }
+
+    /// The argument of a request that names a member; `buf` begins with the request that is next.
+    fn member<'b>(&self, request: &Request, arg: MemberArg, buf: &'b [u8]) -> Option<&'b [u8]> {
+        let spans = &self.spans[request.first_span as usize..][..request.spans as usize];
+        let span = match arg {
+            MemberArg::AfterKey => spans.get(2),
+            MemberArg::Last => spans.last(),
+        };
+        let start = request.at.checked_sub(self.requests.get(self.next)?.at)?;
+        buf.get(start..start.checked_add(request.len)?)?.get(span?.range())
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use vireo_core::keyspace::{HashSeed, KeyHasher, Keyspace, Layout};
+    use vireo_core::keyspace::{AccessPolicy, HashSeed, KeyHasher, Keyspace, Layout, Now};
     use vireo_core::resp::{Limits, ProtocolError};
+    use vireo_core::types::Object;
+    use vireo_core::types::set::{Set, SetRules};
 
     use super::{Parsed, Rules};
 
@@ -253,7 +318,7 @@ mod tests {
     fn drain(parsed: &mut Parsed, buf: &[u8]) -> (Vec<Vec<Vec<u8>>>, usize) {
         let keyspace = Keyspace::new(Layout { databases: 1, shard_bits: 0 }, HashSeed([7; 16]));
         let (mut all, mut at) = (Vec::new(), 0);
-        while let Some(request) = parsed.pop(&keyspace, 0) {
+        while let Some(request) = parsed.pop(&buf[at..], &keyspace, 0) {
             if !request.is_empty() {
                 let args = parsed.args(&request, &buf[at..]);
                 all.push(args.iter_from(0).map(<[u8]>::to_vec).collect());
@@ -287,6 +352,35 @@ mod tests {
                 assert!(held.is_empty() && !parsed.is_in_use());
             }
         }
+    }
+
+    #[test]
+    fn members_are_found_ahead() {
+        let rules = rules(64);
+        let mut keyspace = Keyspace::new(Layout { databases: 1, shard_bits: 0 }, HashSeed([7; 16]));
+        let now = Now { unix_ms: 0, access: AccessPolicy::Lru, touch: false };
+        let limits =
+            SetRules { intset_entries: 0, listpack_entries: 0, listpack_value: 0, hasher: rules.hasher };
+        let mut keys = keyspace.keys(0, now);
+        let (large, small) = (keys.key(b"large"), keys.key(b"small"));
+        keys.set_object(large, Object::Set(Set::table(&limits)));
+        keys.set_object(small, Object::Set(Set::new()));
+        let words = ["large a", "large b", "small c", "none d", "large", "large e"];
+        let mut buf: Vec<u8> =
+            words.iter().flat_map(|words| format!("sadd {words}\r\n").into_bytes()).collect();
+        let mut parsed = Parsed::default();
+        parsed.fill(&mut buf, &rules);
+        let mut at = 0;
+        let mut members = Vec::new();
+        while let Some(index) = (!parsed.is_empty()).then_some(parsed.next) {
+            (0..Parsed::FETCH_STEPS).for_each(|step| {
+                parsed.fetch_first(step, &buf[at..], &keyspace, 0);
+            });
+            members.push(parsed.requests[index].member);
+            at += parsed.pop(&buf[at..], &keyspace, 0).map_or(0, |request| request.len);
+        }
+        let hash = |member: &[u8]| Some(rules.hasher.key(member).hash);
+        assert_eq!(members, [hash(b"a"), hash(b"b"), None, None, None, hash(b"e")]);
     }
 
     #[test]

@@ -308,7 +308,7 @@ impl<P: Platform> Server<P> {
         self.outside.current = Some((slot, connection.io_use()));
         let db = self.db_of(slot);
         let batch = loop {
-            let Some(request) = parsed.pop(&self.engine.keyspace, db) else {
+            let Some(request) = parsed.pop(&buf[used..], &self.engine.keyspace, db) else {
                 if let Some(error) = parsed.take_error() {
                     self.protocol_error(connection.slot, error, &buf[used..], replies);
                     used = buf.len();
@@ -361,7 +361,7 @@ impl<P: Platform> Server<P> {
         parsed.fill(rest, &Rules { limits: connection.limits, requests_max, hasher });
         if parsed.is_pipeline() {
             for step in 0..Parsed::FETCH_STEPS {
-                parsed.fetch_first(step, &self.engine.keyspace, db);
+                parsed.fetch_first(step, rest, &self.engine.keyspace, db);
             }
         }
         !parsed.is_empty() || parsed.has_error()

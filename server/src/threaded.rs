@@ -147,9 +147,10 @@ impl<P: Platform> Server<P> {
     fn execute_batch(&mut self, received: &mut Vec<Box<Connection<Socket<P>>>>) {
         if received.len() > 1 && self.engine.shared.config.settings().prefetch_batch_max > 1 {
             for step in 0..Parsed::FETCH_STEPS {
-                for connection in received.iter() {
-                    let db = self.db_of(connection.slot);
-                    connection.parsed.fetch_first(step, &self.engine.keyspace, db);
+                for connection in received.iter_mut() {
+                    let (db, connection) = (self.db_of(connection.slot), &mut **connection);
+                    let buf = connection.read.pending();
+                    connection.parsed.fetch_first(step, buf, &self.engine.keyspace, db);
                 }
             }
             self.outside.totals.io_prefetch_batches += 1;

@@ -288,15 +288,21 @@ impl EntryPtr {
         crate::prefetch::prefetch(self.0.as_ptr().wrapping_add(64));
     }
 
-    /// Asks the processor to fetch the rest of the entry, whose first line is there by now.
+    /// Asks the processor to fetch the rest of the entry, whose first line is there by now, or its object. Returns whether
+    /// it has one.
     #[inline]
-    pub(super) fn prefetch_value(self) {
+    pub(super) fn prefetch_value(self) -> bool {
+        if let Some(object) = self.object_ptr() {
+            crate::prefetch::prefetch(object.cast());
+            return true;
+        }
         let len = self.parts().len().min(PREFETCH_LEN_MAX);
         let mut at = 128;
         while at < len {
             crate::prefetch::prefetch(self.0.as_ptr().wrapping_add(at));
             at += 64;
         }
+        false
     }
 
     /// A place inside the entry.

@@ -29,7 +29,7 @@ pub use self::hash::{HashSeed, Key, KeyHasher};
 pub use self::keys::{Copied, ExpireChange, Keys, WrongType};
 
 use self::shard::Shard;
-use crate::types::Object;
+use crate::types::{MemberArg, Object};
 
 /// How the keyspace is divided.
 #[derive(Clone, Copy, Debug)]
@@ -102,7 +102,7 @@ pub enum Prefetch {
     First,
     /// The entry, or the overflow bucket.
     Second,
-    /// The rest of the entry, or the entry behind the overflow bucket.
+    /// The rest of the entry, its object, or the entry behind the overflow bucket.
     Third,
 }
 
@@ -305,16 +305,36 @@ impl Keyspace {
     }
 
     /// Fetches part of what the look-up of a key's hash will read into the cache; nothing where there is no such
-    /// database.
+    /// database. After the third step: whether the key has an object.
     #[inline]
-    pub fn prefetch(&self, db: usize, hash: u64, step: Prefetch) {
+    pub fn prefetch(&self, db: usize, hash: u64, step: Prefetch) -> bool {
         if let Some(database) = self.databases.get(db) {
             let table = database.shard(hash).table();
             match step {
                 Prefetch::First => table.prefetch_bucket(hash),
                 Prefetch::Second => table.prefetch_second(hash),
-                Prefetch::Third => table.prefetch_third(hash),
+                Prefetch::Third => return table.prefetch_third(hash),
             }
+        }
+        false
+    }
+
+    /// Asks the processor to fetch what the object keeps that [`Prefetch::Third`] has found: see [`Object::prefetch`].
+    pub fn prefetch_object<'m>(
+        &self,
+        db: usize,
+        hash: u64,
+        member: impl FnOnce(MemberArg) -> Option<&'m [u8]>,
+    ) -> Option<u64> {
+        self.databases.get(db)?.shard(hash).table().probable_object(hash)?.prefetch(member)
+    }
+
+    /// Asks the processor to fetch a member of that object, of which [`Self::prefetch_object`] has returned this.
+    pub fn prefetch_member(&self, db: usize, hash: u64, member_hash: u64) {
+        let database = self.databases.get(db);
+        let object = database.and_then(|database| database.shard(hash).table().probable_object(hash));
+        if let Some(object) = object {
+            object.prefetch_member(member_hash);
         }
     }
 

@@ -21,6 +21,7 @@ use core::ptr::{self, NonNull};
 use super::chunks::Chunks;
 use super::entry::{Entry, EntryPtr};
 use super::hash::{Key, KeyHasher};
+use crate::types::Object;
 
 /// Entries a bucket on average before the table grows.
 const GROW_LOAD: usize = 6;
@@ -224,14 +225,26 @@ impl Table {
         }
     }
 
-    /// Asks the processor to fetch the rest of the entry or, behind an overflow bucket, its beginning.
-    pub(super) fn prefetch_third(&self, hash: u64) {
-        let Some(bucket) = self.bucket(self.index(hash)) else { return };
+    /// Asks the processor to fetch the rest of the entry or, behind an overflow bucket, its beginning. Returns whether
+    /// there is an object.
+    pub(super) fn prefetch_third(&self, hash: u64) -> bool {
+        let Some(bucket) = self.bucket(self.index(hash)) else { return false };
         if let Some(entry) = bucket.candidate(hash) {
-            entry.prefetch_value();
-        } else if let Some(entry) = bucket.next().and_then(|next| next.candidate(hash)) {
+            return entry.prefetch_value();
+        }
+        if let Some(entry) = bucket.next().and_then(|next| next.candidate(hash)) {
             entry.prefetch();
         }
+        false
+    }
+
+    /// The object of the entry that probably is the key's, which is there by now.
+    #[inline]
+    pub(super) fn probable_object(&self, hash: u64) -> Option<&Object> {
+        let entry = self.bucket(self.index(hash))?.candidate(hash)?;
+        // SAFETY: the entry hangs off this table, which is borrowed.
+        let view: Entry<'_> = unsafe { entry.view() };
+        view.object()
     }
 
     /// Adds an entry whose key is not in the table.

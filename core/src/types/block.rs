@@ -12,6 +12,11 @@ use alloc::vec::Vec;
 /// Allocators hand out no less, or waste the rest.
 const CAPACITY_MIN: usize = 16;
 
+/// A cache line.
+const LINE_LEN: usize = 64;
+/// So many of them are fetched ahead.
+const LINES_FETCHED: usize = 8;
+
 /// What becomes of a piece: `old` bytes at `at` make place for `new` ones.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Change {
@@ -58,6 +63,13 @@ impl Block {
     #[inline]
     pub(super) fn capacity(&self) -> usize {
         self.0.len()
+    }
+
+    /// Asks the processor to fetch its first bytes; of more than that it fetches the rest by itself once they are read.
+    pub(super) fn prefetch(&self) {
+        for line in self.0.chunks(LINE_LEN).take(LINES_FETCHED) {
+            crate::prefetch::prefetch(line.as_ptr());
+        }
     }
 
     /// Makes the change in a block of which `used` bytes are in use. What lies in the new piece is to be written.

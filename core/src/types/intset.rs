@@ -93,6 +93,11 @@ impl Intset {
         self.block.capacity()
     }
 
+    /// Asks the processor to fetch how it begins.
+    pub(crate) fn prefetch(&self) {
+        self.block.prefetch();
+    }
+
     /// Returns how many integers there are.
     #[inline]
     pub fn len(&self) -> usize {

@@ -20,4 +20,4 @@ pub mod set;
 pub mod stream;
 pub mod zset;
 
-pub use self::object::{Object, Typed};
+pub use self::object::{MemberArg, Object, Typed};

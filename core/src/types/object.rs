@@ -20,6 +20,15 @@ pub enum Object {
     Stream(Box<Stream>),
 }
 
+/// Which argument most commands of a type name a member with: HGET and SADD the one after the key, ZADD and ZRANK the last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MemberArg {
+    /// The one after the key.
+    AfterKey,
+    /// The last one.
+    Last,
+}
+
 /// A type of which [`Object`] has a variant.
 pub trait Typed: Sized {
     /// The value of this type, if the object is one.
@@ -99,6 +108,29 @@ impl Object {
             Self::Set(set) => set.memory(),
             Self::Zset(zset) => zset.memory(),
             Self::Stream(stream) => stream.memory(),
+        }
+    }
+
+    /// Asks the processor to fetch what a small one keeps, or where the index of a large one has the member that a request
+    /// is about. Returns what [`Self::prefetch_member`] goes on with. The object itself is there by now.
+    pub(crate) fn prefetch<'m>(&self, member: impl FnOnce(MemberArg) -> Option<&'m [u8]>) -> Option<u64> {
+        match self {
+            Self::Hash(hash) => return hash.prefetch(|| member(MemberArg::AfterKey)),
+            Self::Set(set) => return set.prefetch(|| member(MemberArg::AfterKey)),
+            Self::Zset(zset) => return zset.prefetch(|| member(MemberArg::Last)),
+            Self::List(list) => list.prefetch(),
+            Self::Stream(stream) => crate::prefetch::prefetch_slice(core::slice::from_ref(&**stream)),
+        }
+        None
+    }
+
+    /// Asks the processor to fetch the member of a hash.
+    pub(crate) fn prefetch_member(&self, hash: u64) {
+        match self {
+            Self::Hash(table) => table.prefetch_member(hash),
+            Self::Set(set) => set.prefetch_member(hash),
+            Self::Zset(zset) => zset.prefetch_member(hash),
+            Self::List(_) | Self::Stream(_) => {}
         }
     }
 

@@ -66,6 +66,18 @@ impl FieldTable {
         self.index.find(key.hash, |handle| self.elements.get(handle).name == key.bytes)
     }
 
+    /// Asks the processor to fetch where the index has a field. Returns what [`Self::prefetch_field`] goes on with.
+    pub(super) fn prefetch(&self, name: &[u8]) -> u64 {
+        let hash = self.hasher.key(name).hash;
+        self.index.prefetch(hash);
+        hash
+    }
+
+    /// Asks the processor to fetch the field of a hash.
+    pub(super) fn prefetch_field(&self, hash: u64) {
+        self.index.probe(hash, |handle| self.elements.prefetch(handle));
+    }
+
     /// The field of a name, even if its time has come. O(1).
     pub(super) fn get(&self, name: &[u8]) -> Option<Field<'_>> {
         self.find(self.hasher.key(name)).map(|handle| self.elements.get(handle))

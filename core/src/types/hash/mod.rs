@@ -206,6 +206,25 @@ impl Hash {
         }
     }
 
+    /// Asks the processor to fetch a listpack, or where a large one's index has what `member` names. Returns what
+    /// [`Self::prefetch_member`] goes on with.
+    pub(crate) fn prefetch<'m>(&self, member: impl FnOnce() -> Option<&'m [u8]>) -> Option<u64> {
+        match &self.0 {
+            Repr::Listpack(listpack) => {
+                listpack.prefetch();
+                None
+            }
+            Repr::Table(table) => member().map(|name| table.prefetch(name)),
+        }
+    }
+
+    /// Asks the processor to fetch the field of a hash.
+    pub(crate) fn prefetch_member(&self, hash: u64) {
+        if let Repr::Table(table) = &self.0 {
+            table.prefetch_field(hash);
+        }
+    }
+
     /// The value of a field. O(1), O(n) in a listpack.
     pub fn get(&self, name: &[u8], now_ms: i64) -> Option<Found<'_>> {
         match &self.0 {

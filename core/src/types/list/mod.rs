@@ -229,6 +229,13 @@ impl List {
         }
     }
 
+    /// Asks the processor to fetch a listpack.
+    pub(crate) fn prefetch(&self) {
+        if let Repr::Listpack(listpack) = &self.0 {
+            listpack.prefetch();
+        }
+    }
+
     /// Returns the element at an end. O(1).
     #[inline]
     pub fn peek(&self, end: End) -> Option<Element<'_>> {

@@ -120,6 +120,12 @@ impl Listpack {
         self.block.capacity()
     }
 
+    /// Asks the processor to fetch how it begins.
+    #[inline]
+    pub(crate) fn prefetch(&self) {
+        self.block.prefetch();
+    }
+
     /// Returns how many entries there are. O(1), but O(n) from 65535 up.
     #[inline]
     pub fn len(&self) -> usize {

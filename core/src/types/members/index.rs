@@ -138,6 +138,30 @@ impl MemberIndex {
         if position < count { position } else { position & (mask >> 1) }
     }
 
+    /// Asks the processor to fetch the bucket of a hash.
+    #[inline]
+    pub(in crate::types) fn prefetch(&self, hash: u64) {
+        if let Some(bucket) = self.buckets.get(self.position(hash)) {
+            crate::prefetch::prefetch_slice(core::slice::from_ref(bucket));
+        }
+    }
+
+    /// Hands over the handles that its bucket, which is there by now, may have for a hash; or asks for the next bucket.
+    #[inline]
+    pub(in crate::types) fn probe(&self, hash: u64, mut fetch: impl FnMut(Handle)) {
+        let Some(bucket) = self.buckets.get(self.position(hash)) else { return };
+        let mut hits = bucket.candidates(tag_of(hash));
+        if let (0, Some(next)) = (hits, bucket.next.as_deref()) {
+            crate::prefetch::prefetch_slice(core::slice::from_ref(next));
+        }
+        while hits != 0 {
+            if let Some(&handle) = bucket.handles.get((hits.trailing_zeros() / 8) as usize) {
+                fetch(handle);
+            }
+            hits &= hits - 1;
+        }
+    }
+
     /// The handle of a hash that `is_it`.
     #[inline]
     pub(in crate::types) fn find(&self, hash: u64, mut is_it: impl FnMut(Handle) -> bool) -> Option<Handle> {

@@ -155,6 +155,24 @@ impl Set {
         }
     }
 
+    /// Asks the processor to fetch a small set, or where a large one's index has what `member` names. Returns what
+    /// [`Self::prefetch_member`] goes on with.
+    pub(crate) fn prefetch<'m>(&self, member: impl FnOnce() -> Option<&'m [u8]>) -> Option<u64> {
+        match self {
+            Self::Intset(intset) => intset.prefetch(),
+            Self::Listpack(listpack) => listpack.prefetch(),
+            Self::Table(table) => return member().map(|member| table.prefetch(member)),
+        }
+        None
+    }
+
+    /// Asks the processor to fetch the member of a hash.
+    pub(crate) fn prefetch_member(&self, hash: u64) {
+        if let Self::Table(table) = self {
+            table.prefetch_member(hash);
+        }
+    }
+
     /// The members.
     pub fn iter(&self) -> Iter<'_> {
         Iter::new(self)

@@ -71,6 +71,18 @@ impl Table {
         self.index.find(key.hash, |handle| self.slots.get(handle).1 == key.bytes)
     }
 
+    /// Asks the processor to fetch where the index has a member. Returns what [`Self::prefetch_member`] goes on with.
+    pub(super) fn prefetch(&self, member: &[u8]) -> u64 {
+        let hash = self.hasher.key(member).hash;
+        self.index.prefetch(hash);
+        hash
+    }
+
+    /// Asks the processor to fetch the member of a hash.
+    pub(super) fn prefetch_member(&self, hash: u64) {
+        self.index.probe(hash, |handle| self.slots.prefetch(handle));
+    }
+
     /// Whether these bytes are a member.
     #[inline]
     pub fn contains(&self, member: &[u8]) -> bool {

@@ -135,6 +135,18 @@ impl SortedSet {
         true
     }
 
+    /// Asks the processor to fetch where the index has a member. Returns what [`Self::prefetch_member`] goes on with.
+    pub(super) fn prefetch(&self, member: &[u8]) -> u64 {
+        let hash = self.hasher.key(member).hash;
+        self.index.prefetch(hash);
+        hash
+    }
+
+    /// Asks the processor to fetch the element of a hash.
+    pub(super) fn prefetch_member(&self, hash: u64) {
+        self.index.probe(hash, |handle| self.elements.prefetch(handle));
+    }
+
     /// The score of a member. O(1).
     pub fn score(&self, member: &[u8]) -> Option<f64> {
         let handle = self.find(self.hasher.key(member))?;

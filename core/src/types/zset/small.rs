@@ -76,6 +76,10 @@ impl Small {
         self.listpack.memory()
     }
 
+    pub(super) fn prefetch(&self) {
+        self.listpack.prefetch();
+    }
+
     /// Whether a member of this length may be added.
     pub(super) fn would_fit(&self, len_bytes: usize) -> bool {
         self.listpack.would_fit(len_bytes)

@@ -198,6 +198,25 @@ impl Zset {
         }
     }
 
+    /// Asks the processor to fetch a small set, or where a large one's index has what `member` names. Returns what
+    /// [`Self::prefetch_member`] goes on with.
+    pub(crate) fn prefetch<'m>(&self, member: impl FnOnce() -> Option<&'m [u8]>) -> Option<u64> {
+        match self {
+            Self::Small(small) => {
+                small.prefetch();
+                None
+            }
+            Self::Large(large) => member().map(|member| large.prefetch(member)),
+        }
+    }
+
+    /// Asks the processor to fetch the element of a hash.
+    pub(crate) fn prefetch_member(&self, hash: u64) {
+        if let Self::Large(table) = self {
+            table.prefetch_member(hash);
+        }
+    }
+
     /// The score of a member.
     pub fn score(&self, member: &[u8]) -> Option<f64> {
         match self {
