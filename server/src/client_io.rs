@@ -30,7 +30,7 @@ pub(crate) fn read<N: Net>(connection: &mut Connection<N::Socket>, buf: &mut [u8
 /// Reads once into the client's own buffer.
 pub(crate) fn read_own<N: Net>(connection: &mut Connection<N::Socket>) -> Result<usize, Gone> {
     let most = connection.held_max.saturating_sub(connection.read.len()).max(1);
-    let room = connection.read.room(1);
+    let room = connection.read.room(1, connection.parsed.argument_end());
     let len = room.len().min(most);
     let outcome = N::read(&connection.socket, &mut room[..len]);
     let count = after_read(connection, outcome.map_err(|error| error.kind), len)?;

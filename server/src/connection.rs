@@ -107,21 +107,28 @@ impl<S> Connection<S> {
 
     /// What it holds, for CLIENT LIST and the memory reports.
     pub(crate) fn io_use(&self) -> IoUse {
+        let (out, decoded) = (self.out.held(), self.parsed.decoded_len().min(self.read.len()));
         IoUse {
-            query_len: self.read.len(),
+            query_len: self.read.len() - decoded,
             query_free: self.read.free(),
-            argv_mem: self.read.lean_memory(),
-            reply_capacity: REPLY_BUFFER_LEN,
+            argv_mem: decoded,
+            input_bytes: size_of::<Self>() + self.read.memory() + self.parsed.memory(),
+            reply_capacity: out.buffer,
             reply_peak: self.reply_peak.min(REPLY_BUFFER_LEN),
-            reply_len: 0,
-            reply_chunks: self.out.chunks(),
-            reply_chunk_bytes: self.out.memory(),
+            reply_len: out.len,
+            reply_chunks: out.chunks,
+            reply_chunk_bytes: out.chunk_bytes,
             reading: !self.paused,
             writing: !self.out.is_empty(),
             // The request that is running may have been read and not counted yet.
             net_in: self.net_in + self.traffic.bytes_in,
             net_out: self.net_out + self.traffic.bytes_out,
         }
+    }
+
+    /// Same, while replies are on their way: their first buffer is one that clients use in turn.
+    pub(crate) fn io_use_sending(&self) -> IoUse {
+        IoUse { reply_capacity: 0, ..self.io_use() }
     }
 }
 
@@ -154,6 +161,8 @@ pub(crate) struct Lent {
     pub(crate) event: Option<Event>,
     /// Bytes for it from others' commands.
     pub(crate) deliveries: Vec<u8>,
+    /// What it held when it was lent.
+    held: IoUse,
     /// Its requests wait no longer.
     pub(crate) resumed: bool,
 }
@@ -222,9 +231,9 @@ impl<S> Connections<S> {
         self.slots[slot].connection = Some(connection);
     }
 
-    /// Notes that an I/O thread gets the connection of this slot, which is out of its place already.
-    pub(crate) fn lend(&mut self, slot: ClientSlot) {
-        self.slots[slot.0 as usize].lent = Some(Lent::default());
+    /// Notes that an I/O thread gets the connection of this slot, which is out of its place already, and what it holds.
+    pub(crate) fn lend(&mut self, slot: ClientSlot, held: IoUse) {
+        self.slots[slot.0 as usize].lent = Some(Lent { held, ..Lent::default() });
     }
 
     /// The connection is back: what has come up meanwhile.
@@ -237,9 +246,19 @@ impl<S> Connections<S> {
         self.slots.get_mut(slot.0 as usize)?.lent.as_mut()
     }
 
-    /// What a connection holds; nobody but the I/O thread that has it can tell while it is lent.
+    /// What a connection holds. Only the I/O thread that has it could tell while it is lent: then what it held before, and
+    /// what has come for it since.
     pub(crate) fn io_use(&self, slot: ClientSlot) -> IoUse {
-        self.get(slot).map(|connection| connection.io_use()).unwrap_or_default()
+        let Some(place) = self.slots.get(slot.0 as usize) else { return IoUse::default() };
+        match (&place.connection, &place.lent) {
+            (Some(connection), _) => connection.io_use(),
+            (None, Some(lent)) => IoUse {
+                reply_chunks: lent.held.reply_chunks + usize::from(!lent.deliveries.is_empty()),
+                reply_chunk_bytes: lent.held.reply_chunk_bytes + lent.deliveries.capacity(),
+                ..lent.held
+            },
+            (None, None) => IoUse::default(),
+        }
     }
 
     /// The connection in a slot, unless it is being worked on.

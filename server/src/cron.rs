@@ -31,6 +31,7 @@ impl<P: Platform> Outside<P> {
             || !self.resumed.is_empty()
             || engine.keyspace.to_reclaim() > 0
             || engine.shared.tracking.is_cleaning()
+            || self.may_evict_clients(engine)
         {
             return 0;
         }
@@ -126,17 +127,25 @@ impl<P: Platform> Outside<P> {
     fn look_after(&mut self, slot: ClientSlot, engine: &mut Engine) {
         let timeout_s = engine.shared.config.settings().timeout_s;
         let now_us = self.now.mono_us;
-        let Some(mut connection) = self.connections.take(slot) else { return };
+        let Some(mut connection) = self.connections.take(slot) else {
+            // Lent, perhaps: then what it held before, and what has come for it since, is the best there is.
+            if self.connections.lent_mut(slot).is_some() {
+                let io = self.connections.io_use(slot);
+                engine.shared.charge(slot, &io);
+            }
+            return;
+        };
         if self.over_output_limit(&mut connection, engine) {
             self.close(connection, engine);
             return;
         }
         let idle_us = now_us.saturating_sub(connection.active_us);
         connection.read.shrink(idle_us > IDLE_BUFFER_US);
-        if idle_us > IDLE_BUFFER_US {
+        if idle_us > IDLE_BUFFER_US && !self.switches.keep_reply_buffers {
             connection.out.shrink();
         }
         connection.reply_peak = 0;
+        engine.shared.charge(slot, &connection.io_use());
         let paused = connection.paused;
         self.connections.put(connection);
         let monitors = engine.shared.monitors.contains(&slot);

@@ -5,11 +5,14 @@ use core::fmt::Write as _;
 
 use vireo_core::config::{Change, Config, RewriteExtent};
 use vireo_core::engine::ClientSlot;
-use vireo_core::engine::host::{CpuUse, DebugSwitch, Host, HostFacts, IoUse, LogLevel, MemoryUse, NetTotals};
+use vireo_core::engine::host::{
+    CpuUse, DebugSwitch, GarbageOut, Host, HostFacts, IoUse, LogLevel, MemoryUse, NetTotals,
+};
 use vireo_core::platform::{Clock, CpuSampler, Net, Platform, System};
 
 use crate::config_file::{self, error_text, working_folder};
 use crate::outside::Outside;
+use crate::workers::Crew;
 use crate::{alloc, allocator, log};
 
 impl<P: Platform> Host for Outside<P> {
@@ -24,6 +27,12 @@ impl<P: Platform> Host for Outside<P> {
 
     fn used_memory(&mut self, slot_bytes: u64) -> u64 {
         alloc::used() + slot_bytes
+    }
+
+    fn garbage(&mut self) -> GarbageOut {
+        let mut out = self.crew.as_ref().map(Crew::garbage).unwrap_or_default();
+        out.objects_freed -= self.marks.objects_freed_before;
+        out
     }
 
     fn memory(&mut self, slot_bytes: u64) -> MemoryUse {
@@ -73,6 +82,7 @@ impl<P: Platform> Host for Outside<P> {
             ..NetTotals::default()
         };
         self.marks.peak = alloc::used() + slot_bytes;
+        self.marks.objects_freed_before += self.garbage().objects_freed;
     }
 
     fn io_use(&mut self, slot: ClientSlot) -> IoUse {
@@ -157,6 +167,7 @@ impl<P: Platform> Host for Outside<P> {
         match switch {
             DebugSwitch::PauseCron => self.switches.pause_cron = on,
             DebugSwitch::EnforceReplyList => self.switches.enforce_reply_list = on,
+            DebugSwitch::ResizeReplyBuffers => self.switches.keep_reply_buffers = !on,
         }
     }
 }

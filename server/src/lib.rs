@@ -9,6 +9,7 @@ mod allocator;
 mod args;
 pub mod boot;
 mod client_io;
+mod client_memory;
 mod config_file;
 mod connection;
 mod cron;

@@ -29,14 +29,19 @@ impl Chunk {
             Self::Shared(bytes) => bytes,
         }
     }
+}
 
-    /// Memory that is this chunk's alone.
-    fn memory(&self) -> usize {
-        match self {
-            Self::Own(bytes) => bytes.capacity(),
-            Self::Shared(_) => 0,
-        }
-    }
+/// What the replies of a client hold.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Held {
+    /// Memory of the first chunk, where that is of the usual size, and of an emptied one.
+    pub(crate) buffer: usize,
+    /// Bytes that wait in the first chunk.
+    pub(crate) len: usize,
+    /// Further chunks.
+    pub(crate) chunks: usize,
+    /// Their memory. A value that is sent from where it lies counts in full: the client keeps it alive.
+    pub(crate) chunk_bytes: usize,
 }
 
 /// Replies that wait to be sent.
@@ -47,8 +52,10 @@ pub(crate) struct OutBuf {
     sent: usize,
     /// Bytes in all chunks, the sent ones of the first included.
     len: usize,
-    /// Memory of the chunks.
+    /// Memory of the chunks that are copies.
     memory: usize,
+    /// Bytes of those that are values.
+    shared: usize,
     /// An emptied chunk, for the next replies.
     spare: Vec<u8>,
 }
@@ -99,6 +106,7 @@ impl OutBuf {
     /// Appends a value without a copy.
     pub(crate) fn push_shared(&mut self, bytes: SharedBytes) {
         self.len += bytes.len();
+        self.shared += bytes.len();
         self.chunks.push_back(Chunk::Shared(bytes));
     }
 
@@ -107,14 +115,22 @@ impl OutBuf {
         self.spare = Vec::new();
     }
 
-    /// How many chunks there are.
-    pub(crate) fn chunks(&self) -> usize {
-        self.chunks.len()
+    /// What it holds.
+    pub(crate) fn held(&self) -> Held {
+        let first = match self.chunks.front() {
+            Some(Chunk::Own(first)) if first.capacity() <= CHUNK_LEN => first,
+            _ => return self.held_beside(0, 0, self.chunks.len()),
+        };
+        self.held_beside(first.capacity(), first.len() - self.sent, self.chunks.len() - 1)
     }
 
-    /// Memory of the chunks, bytes.
-    pub(crate) fn memory(&self) -> usize {
-        self.memory + self.spare.capacity()
+    fn held_beside(&self, first: usize, len: usize, chunks: usize) -> Held {
+        Held {
+            buffer: first + self.spare.capacity(),
+            len,
+            chunks,
+            chunk_bytes: self.memory - first + self.shared,
+        }
     }
 
     /// Appends a copy of some bytes.
@@ -172,12 +188,16 @@ impl OutBuf {
             }
             self.sent -= len;
             self.len -= len;
-            self.memory -= first.memory();
-            if let Some(Chunk::Own(mut chunk)) = self.chunks.pop_front()
-                && chunk.capacity() <= CHUNK_LEN
-            {
-                chunk.clear();
-                self.spare = chunk;
+            match self.chunks.pop_front() {
+                Some(Chunk::Own(mut chunk)) => {
+                    self.memory -= chunk.capacity();
+                    if chunk.capacity() <= CHUNK_LEN {
+                        chunk.clear();
+                        self.spare = chunk;
+                    }
+                }
+                Some(Chunk::Shared(bytes)) => self.shared -= bytes.len(),
+                None => {}
             }
         }
     }
@@ -185,7 +205,16 @@ impl OutBuf {
 
 #[cfg(test)]
 mod tests {
-    use super::{CHUNK_LEN, OutBuf};
+    use super::{CHUNK_LEN, Chunk, Held, OutBuf};
+
+    /// What it holds, counted anew.
+    fn counted(out: &OutBuf) -> usize {
+        let memory = |chunk: &Chunk| match chunk {
+            Chunk::Own(bytes) => bytes.capacity(),
+            Chunk::Shared(bytes) => bytes.len(),
+        };
+        out.chunks.iter().map(memory).sum::<usize>() + out.spare.capacity()
+    }
 
     fn drain(out: &mut OutBuf, step: usize) -> Vec<u8> {
         let mut all = Vec::new();
@@ -198,8 +227,12 @@ mod tests {
             let before = out.len();
             out.consume(taken);
             assert_eq!(out.len(), before - taken);
+            let held = out.held();
+            assert_eq!(held.buffer + held.chunk_bytes, counted(out));
+            assert!(held.len <= out.len());
         }
-        assert_eq!(out.chunks(), 0);
+        out.shrink();
+        assert_eq!(out.held(), Held::default());
         all
     }
 

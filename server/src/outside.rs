@@ -37,6 +37,10 @@ pub(crate) struct Switches {
     pub(crate) pause_cron: bool,
     /// Every reply counts as if it were queued in a chunk.
     pub(crate) enforce_reply_list: bool,
+    /// Clients keep reply buffers that they do not use.
+    pub(crate) keep_reply_buffers: bool,
+    /// The log has been told that clients hold too much and none may go.
+    pub(crate) told_clients_full: bool,
 }
 
 /// Memory figures that are remembered.
@@ -46,6 +50,8 @@ pub(crate) struct MemoryMarks {
     pub(crate) peak: u64,
     /// In use when the server had started.
     pub(crate) startup: u64,
+    /// Objects that other threads had freed when the statistics were last reset.
+    pub(crate) objects_freed_before: u64,
 }
 
 /// Everything around the engine.
@@ -240,6 +246,7 @@ impl<P: Platform> Outside<P> {
         });
         let mut connection = Connection::new(socket, slot, self.now.mono_us);
         connection.limits = Limits::new(open, settings.proto_max_bulk_len);
+        self.charge(&connection, engine);
         self.connections.put(Box::new(connection));
     }
 
@@ -277,7 +284,7 @@ impl<P: Platform> Outside<P> {
         Ok(())
     }
 
-    fn list_for_flush(&mut self, connection: &mut Connection<Socket<P>>) {
+    pub(crate) fn list_for_flush(&mut self, connection: &mut Connection<Socket<P>>) {
         if !connection.flush_listed {
             connection.flush_listed = true;
             self.flush_list.push(connection.slot);
@@ -324,7 +331,12 @@ impl<P: Platform> Outside<P> {
         gone: bool,
         engine: &mut Engine,
     ) {
-        if gone { self.close(connection, engine) } else { self.connections.put(connection) }
+        if gone {
+            self.close(connection, engine);
+        } else {
+            self.charge(&connection, engine);
+            self.connections.put(connection);
+        }
     }
 
     /// Closes a connection.
@@ -338,15 +350,6 @@ impl<P: Platform> Outside<P> {
         engine.shared.forget(slot);
         self.flush_list.retain(|&listed| listed != slot);
         self.paused.retain(|&paused| paused != slot);
-    }
-
-    /// Closes the connection in a slot; one that is lent, as soon as it comes back.
-    pub(crate) fn close_slot(&mut self, slot: ClientSlot, engine: &mut Engine) {
-        if let Some(lent) = self.connections.lent_mut(slot) {
-            lent.doomed = true;
-        } else if let Some(connection) = self.connections.take(slot) {
-            self.close(connection, engine);
-        }
     }
 
     /// Refuses to hold more unread requests than allowed.
@@ -420,23 +423,33 @@ impl<P: Platform> Outside<P> {
         held: usize,
         engine: &Engine,
     ) -> bool {
-        let hard_bytes = output_limit(connection.slot, engine).hard_bytes;
-        let session = engine.shared.clients.get(connection.slot);
-        //= security CVE-2025-21605: who never logged in and does not read is not given more memory
-        let stranger = session.is_some_and(|session| {
-            !session.authenticated && !session.flags.contains(SessionFlags::EVER_AUTHENTICATED)
-        });
-        let stranger_over = stranger && (self.switches.enforce_reply_list || held > UNAUTHENTICATED_OUT_MAX);
-        let over = stranger_over || (hard_bytes > 0 && held as u64 >= hard_bytes);
+        let over = self.is_over_hard_limit(connection.slot, held, engine);
         if over {
             self.tell_output_limit(connection, engine);
         }
         over
     }
 
+    /// Same, without telling anybody.
+    pub(crate) fn is_over_hard_limit(&self, slot: ClientSlot, held: usize, engine: &Engine) -> bool {
+        let hard_bytes = output_limit(slot, engine).hard_bytes;
+        let session = engine.shared.clients.get(slot);
+        //= security CVE-2025-21605: who never logged in and does not read is not given more memory
+        let stranger = session.is_some_and(|session| {
+            !session.authenticated && !session.flags.contains(SessionFlags::EVER_AUTHENTICATED)
+        });
+        let stranger_over = stranger && (self.switches.enforce_reply_list || held > UNAUTHENTICATED_OUT_MAX);
+        stranger_over || (hard_bytes > 0 && held as u64 >= hard_bytes)
+    }
+
     fn tell_output_limit(&mut self, connection: &Connection<Socket<P>>, engine: &Engine) {
-        self.totals.output_buffer_limit_disconnections += 1;
         let line = self.line_of(connection, engine);
+        self.tell_closed_for_output(&line);
+    }
+
+    /// Tells that a client is closed for the length of its replies.
+    pub(crate) fn tell_closed_for_output(&mut self, line: &str) {
+        self.totals.output_buffer_limit_disconnections += 1;
         self.log(
             LogLevel::Warning,
             format_args!("Client {line} closed for overcoming of output buffer limits."),
@@ -480,20 +493,27 @@ impl<P: Platform> Outside<P> {
                 if let Some(replies) = &mut replies {
                     replies.extend_from_slice(&delivery.bytes);
                 }
-            } else if let Some(connection) = self.connections.get_mut(delivery.to) {
-                connection.out.push(&delivery.bytes);
-                if !connection.flush_listed {
-                    connection.flush_listed = true;
-                    self.flush_list.push(delivery.to);
-                }
-            } else if let Some(lent) = self.connections.lent_mut(delivery.to) {
-                lent.deliveries.extend_from_slice(&delivery.bytes);
+            } else {
+                self.deliver(delivery.to, &delivery.bytes, engine);
             }
         }
         let mut own_killed = false;
         for request in core::mem::take(&mut engine.shared.requests) {
             match request {
                 HostRequest::Kill(slot) if own == Some(slot) => own_killed = true,
+                HostRequest::ReplyTooLarge(slot) => {
+                    let line = self.line_at(slot, engine);
+                    self.tell_closed_for_output(&line);
+                    if own == Some(slot) {
+                        own_killed = true;
+                    } else {
+                        self.close_slot(slot, engine);
+                    }
+                }
+                HostRequest::LimitsChanged => {
+                    engine.begin_eviction();
+                    self.charge_all(engine);
+                }
                 HostRequest::Unblocked(slot) => self.resumed.push(slot),
                 HostRequest::Kill(slot) => self.close_slot(slot, engine),
                 HostRequest::Shutdown { .. } => {

@@ -124,6 +124,21 @@ impl Parsed {
         self.decoder.in_progress()
     }
 
+    /// Bytes that are decoded of a request that is not whole, when no other waits before it.
+    pub(crate) fn decoded_len(&self) -> usize {
+        if self.is_empty() { self.decoder.decoded_len() } else { 0 }
+    }
+
+    /// How many bytes there will be when the large argument is whole that is being received.
+    pub(crate) fn argument_end(&self) -> Option<usize> {
+        if self.is_empty() { self.decoder.large_argument_end() } else { None }
+    }
+
+    /// Memory it holds.
+    pub(crate) fn memory(&self) -> usize {
+        self.requests.capacity() * size_of::<Request>() + self.spans.capacity() * size_of::<Span>()
+    }
+
     /// Forgets all.
     pub(crate) fn clear(&mut self) {
         self.requests.clear();

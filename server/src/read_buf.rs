@@ -44,9 +44,9 @@ impl ReadBuf {
         if self.is_absent() { 0 } else { self.bytes.len() - self.filled }
     }
 
-    /// Memory that is held only for whole requests between threads.
-    pub(crate) fn lean_memory(&self) -> usize {
-        if self.is_lean { self.bytes.len() } else { 0 }
+    /// Memory it holds.
+    pub(crate) fn memory(&self) -> usize {
+        self.bytes.capacity()
     }
 
     /// Bytes received and not executed, to be decoded.
@@ -67,28 +67,30 @@ impl ReadBuf {
     pub(crate) fn keep_part(&mut self) {
         if self.is_lean {
             self.is_lean = false;
-            self.room(OWN_LEN_MIN);
+            self.room(OWN_LEN_MIN, None);
         }
     }
 
     /// Keeps what the shared buffer has left over.
     pub(crate) fn keep(&mut self, rest: &[u8]) {
-        let room = self.room(rest.len());
+        let room = self.room(rest.len(), None);
         room[..rest.len()].copy_from_slice(rest);
         self.fill(rest.len());
     }
 
-    /// Room for at least `least` more bytes, to be read into.
+    /// Room for at least `least` more bytes, to be read into; for no more than `most` in all, if that is known to be enough.
     ///
     /// The buffer at most doubles: memory follows what has arrived, never what was announced.
-    pub(crate) fn room(&mut self, least: usize) -> &mut [u8] {
+    pub(crate) fn room(&mut self, least: usize, most: Option<usize>) -> &mut [u8] {
         if self.consumed > 0 {
             self.bytes.copy_within(self.consumed..self.filled, 0);
             self.filled -= self.consumed;
             self.consumed = 0;
         }
         if self.bytes.len() - self.filled < least {
-            let target = (self.filled + least).max(self.filled * 2).max(OWN_LEN_MIN);
+            let doubled = self.filled * 2;
+            let enough = most.filter(|&most| most > self.filled).map_or(doubled, |most| most.min(doubled));
+            let target = (self.filled + least).max(enough).max(OWN_LEN_MIN);
             self.bytes.reserve_exact(target - self.bytes.len());
             self.bytes.resize(target, 0);
         }
@@ -155,6 +157,21 @@ mod tests {
         seen.extend_from_slice(buf.pending());
         assert_eq!(seen, all);
         assert!(buf.len() + buf.free() < 4 * all.len());
+    }
+
+    #[test]
+    fn room_is_made_for_what_comes_and_no_more() {
+        let (mut buf, len) = (ReadBuf::default(), 1_000_000);
+        buf.keep(&[7; 100]);
+        while buf.len() < len {
+            let before = buf.len();
+            let room = buf.room(1, Some(len)).len();
+            assert!(before + room <= (2 * before).clamp(OWN_LEN_MIN, len));
+            buf.fill(room);
+        }
+        assert_eq!((buf.len(), buf.memory()), (len, len));
+        // What was announced does not bound what follows.
+        assert!(buf.room(1, Some(len)).len() >= len);
     }
 
     #[test]

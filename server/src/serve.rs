@@ -5,6 +5,7 @@
 //! time has come. Nothing in a turn waits. While I/O threads run (`threaded.rs`), reading, parsing, writing and polling
 //! are theirs, and this thread executes what comes back.
 
+use vireo_core::engine::host::IoUse;
 use vireo_core::engine::{ClientSlot, Engine, Flow};
 use vireo_core::keyspace::SharedBytes;
 use vireo_core::platform::{Clock, Event, Net, Platform};
@@ -180,6 +181,9 @@ impl<P: Platform> Server<P> {
             self.outside.settle(&mut self.engine, None);
         }
         self.outside.flush_listed(&mut self.engine);
+        if self.engine.shared.clients_are_over() {
+            self.outside.evict_clients(&mut self.engine, None);
+        }
         self.fit_threads();
         self.outside.rest_threads(&self.engine);
         if self.outside.active.is_some() {
@@ -208,7 +212,8 @@ impl<P: Platform> Server<P> {
     fn read_shared(&mut self, connection: &mut Connection<Socket<P>>) -> Result<(), Gone> {
         let count = client_io::read::<P::Net>(connection, &mut self.read_buf)?;
         let mut buf = core::mem::take(&mut self.read_buf);
-        let (used, batch) = self.execute_and_send(connection, &mut buf[..count]);
+        let held = connection.io_use_sending();
+        let (used, batch) = self.execute_and_send(connection, &mut buf[..count], held);
         if used < count && !matches!(batch, Batch::Kill | Batch::Close) {
             connection.read.keep(&buf[used..count]);
         }
@@ -235,8 +240,9 @@ impl<P: Platform> Server<P> {
 
     /// Executes what is whole in the client's own buffer and sends the replies.
     fn execute_own(&mut self, connection: &mut Connection<Socket<P>>) -> Result<(), Gone> {
+        let held = connection.io_use_sending();
         let mut own = core::mem::take(&mut connection.read);
-        let (used, batch) = self.execute_and_send(connection, own.pending());
+        let (used, batch) = self.execute_and_send(connection, own.pending(), held);
         own.consume(used);
         connection.read = own;
         self.finish_batch(connection, batch)
@@ -244,9 +250,15 @@ impl<P: Platform> Server<P> {
 
     /// Executes all whole requests at the start of `buf`; replies are sent as they come. Returns how many bytes the
     /// requests were.
-    fn execute_and_send(&mut self, connection: &mut Connection<Socket<P>>, buf: &mut [u8]) -> (usize, Batch) {
+    fn execute_and_send(
+        &mut self,
+        connection: &mut Connection<Socket<P>>,
+        buf: &mut [u8],
+        held: IoUse,
+    ) -> (usize, Batch) {
         let mut replies = core::mem::take(&mut self.reply_buf);
         replies.clear();
+        self.outside.current = Some((connection.slot, held));
         let (used, batch) = self.execute_with(connection, buf, &mut replies, true);
         // What is left is sent by `finish_batch`.
         self.reply_buf = replies;
@@ -255,6 +267,7 @@ impl<P: Platform> Server<P> {
 
     /// Executes what an I/O thread has read and parsed; the replies are left in the client's output.
     pub(crate) fn execute_received(&mut self, connection: &mut Connection<Socket<P>>) -> Result<(), Gone> {
+        self.outside.current = Some((connection.slot, connection.io_use_sending()));
         let mut own = core::mem::take(&mut connection.read);
         let mut replies = connection.out.take_tail(&mut self.chunks);
         let before = replies.len();
@@ -305,7 +318,6 @@ impl<P: Platform> Server<P> {
             now.advance_to(self.outside.clock.monotonic_ns() / 1000);
         }
         let mut used = 0;
-        self.outside.current = Some((slot, connection.io_use()));
         let db = self.db_of(slot);
         let batch = loop {
             let Some(request) = parsed.pop(&buf[used..], &self.engine.keyspace, db) else {
@@ -323,6 +335,12 @@ impl<P: Platform> Server<P> {
                 used += request.len;
                 continue;
             }
+            if self.engine.shared.clients_are_over()
+                && self.outside.evict_clients(&mut self.engine, Some(slot))
+            {
+                break Batch::Kill;
+            }
+            self.outside.note_waiting(buf.len() - used - request.len);
             let args = parsed.args(&request, &buf[used..]);
             let flow = self.engine.execute(slot, &args, replies, &mut now, &mut self.outside);
             if flow == Flow::Postponed {
@@ -398,6 +416,7 @@ impl<P: Platform> Server<P> {
         if replies.len() >= REPLY_FLUSH_LEN && sends && self.outside.send(connection, replies).is_err() {
             return Some(Batch::Kill);
         }
+        self.outside.charge_running(connection, replies.len(), &mut self.engine);
         if !self.engine.shared.requests.is_empty() || !self.engine.shared.deliveries.is_empty() {
             let own_killed = self.outside.settle(&mut self.engine, Some((connection.slot, replies)));
             if own_killed || self.outside.stopping {
@@ -426,19 +445,19 @@ impl<P: Platform> Server<P> {
 
     /// Sends what a batch has left and puts the client into the state it ended in.
     fn finish_batch(&mut self, connection: &mut Connection<Socket<P>>, batch: Batch) -> Result<(), Gone> {
-        if matches!(batch, Batch::Kill) {
-            self.reply_buf.clear();
-            return Err(Gone);
+        let mut replies = core::mem::take(&mut self.reply_buf);
+        let (outcome, keep_len) = match batch {
+            // Whoever is closed for the length of its replies leaves nothing of them behind.
+            Batch::Kill => (Err(Gone), REPLY_FLUSH_LEN),
+            _ if replies.is_empty() => (Ok(()), REPLY_KEEP_LEN),
+            _ => (self.outside.send(connection, &mut replies), REPLY_KEEP_LEN),
+        };
+        if replies.capacity() > keep_len || replies.capacity() == 0 {
+            replies = Vec::with_capacity(REPLY_FLUSH_LEN);
         }
-        if !self.reply_buf.is_empty() {
-            let mut replies = core::mem::take(&mut self.reply_buf);
-            let outcome = self.outside.send(connection, &mut replies);
-            self.reply_buf = replies;
-            outcome?;
-        }
-        if self.reply_buf.capacity() > REPLY_KEEP_LEN || self.reply_buf.capacity() == 0 {
-            self.reply_buf = Vec::with_capacity(REPLY_FLUSH_LEN);
-        }
+        replies.clear();
+        self.reply_buf = replies;
+        outcome?;
         self.end_batch(connection, &batch)?;
         if connection.closing != Closing::No && connection.out.is_empty() {
             return Err(Gone);

@@ -77,9 +77,10 @@ impl<P: Platform> Server<P> {
         }
         let slot = connection.slot;
         let Some(crew) = self.outside.crew.as_mut() else { return self.read_from(connection) };
+        let held = connection.io_use();
         match crew.lend_read(connection) {
             Ok(()) => {
-                self.outside.connections.lend(slot);
+                self.outside.connections.lend(slot, held);
                 self.outside.totals.io_reads_pending += 1;
             }
             Err(connection) => self.read_from(connection),
@@ -247,6 +248,7 @@ impl<P: Platform> Server<P> {
         if connection.may_read_more && !connection.paused {
             self.outside.ready.push(connection.slot);
         }
+        self.outside.charge(&connection, &mut self.engine);
         self.outside.connections.put(connection);
     }
 
@@ -254,16 +256,17 @@ impl<P: Platform> Server<P> {
     pub(crate) fn hand_over_garbage(&mut self) {
         let Some(crew) = self.outside.crew.as_mut() else { return };
         let mut garbage = Vec::new();
-        self.engine.keyspace.take_garbage(&mut garbage);
+        let bytes = self.engine.keyspace.take_garbage(&mut garbage);
         if garbage.is_empty() {
             return;
         }
         let count = garbage.len() as u64;
-        match crew.free(garbage) {
+        match crew.free(garbage, bytes) {
             Ok(()) => self.outside.totals.io_freed += count,
             // Without room, or without threads that run, it is freed here: strings now, objects in steps.
             Err(mut garbage) => {
                 garbage.retain(|one| matches!(one, Garbage::Object(_)));
+                self.engine.keyspace.frees_lazily = true;
                 self.engine.keyspace.put_garbage(garbage);
             }
         }
@@ -333,14 +336,17 @@ impl<P: Platform> Outside<P> {
 
     /// Sends what waits for a client, or lends it for that; over a full inbox it is done here.
     pub(crate) fn send_out(&mut self, connection: Box<Connection<Socket<P>>>, engine: &mut Engine) {
-        let slot = connection.slot;
+        let (slot, held) = (connection.slot, connection.io_use_sending());
         let refused = match self.crew.as_mut() {
             Some(crew) if !self.draining && crew.running() > 0 => crew.lend_write(connection).err(),
             _ => Some(connection),
         };
         match refused {
             None => {
-                self.connections.lend(slot);
+                if engine.shared.config.settings().maxmemory_clients.is_some() {
+                    engine.shared.charge(slot, &held);
+                }
+                self.connections.lend(slot, held);
                 self.totals.io_writes_pending += 1;
             }
             Some(connection) => self.flush_and_put(connection, engine),

@@ -16,6 +16,7 @@
 use core::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering, fence};
 use std::sync::Arc;
 
+use vireo_core::engine::host::GarbageOut;
 use vireo_core::keyspace::{Garbage, KeyHasher};
 use vireo_core::offload::{Job, Kinds, Load, Word};
 use vireo_core::platform::{Clock, CpuSampler, Event, IoError, Platform, Poller, Thread, Threads, Wake};
@@ -58,10 +59,19 @@ pub(crate) struct Poll<P: Platform> {
     pub(crate) events: Vec<Event>,
 }
 
+/// Large values on their way.
+pub(crate) struct GarbageBag {
+    garbage: Vec<Garbage>,
+    /// How many of them are objects, which count as lazily freed.
+    objects: u64,
+    /// What they hold.
+    bytes: u64,
+}
+
 impl<P: Platform> Kinds for Jobs<P> {
     type Client = Connection<Socket<P>>;
     type Poll = Poll<P>;
-    type Garbage = Vec<Garbage>;
+    type Garbage = GarbageBag;
 }
 
 /// A job of a platform.
@@ -73,6 +83,9 @@ struct Signals<W> {
     running: AtomicUsize,
     /// The main thread waits in the poller and wants to be woken.
     main_waits: AtomicBool,
+    /// Objects that threads have freed, and what was held by all they have freed.
+    objects_freed: AtomicU64,
+    bytes_freed: AtomicU64,
     waker: W,
 }
 
@@ -110,6 +123,9 @@ pub(crate) struct Crew<P: Platform> {
     /// Jobs put in since sleepers were last looked for.
     unannounced: usize,
     next_private: usize,
+    /// Objects that were given to threads to be freed, and what all they were given held.
+    objects_out: u64,
+    bytes_out: u64,
 }
 
 impl<P: Platform> Crew<P> {
@@ -120,6 +136,8 @@ impl<P: Platform> Crew<P> {
         let signals = Signals {
             running: AtomicUsize::new(0),
             main_waits: AtomicBool::new(false),
+            objects_freed: AtomicU64::new(0),
+            bytes_freed: AtomicU64::new(0),
             waker: poller.waker(),
         };
         Self {
@@ -136,6 +154,8 @@ impl<P: Platform> Crew<P> {
             clients_out: 0,
             unannounced: 0,
             next_private: 0,
+            objects_out: 0,
+            bytes_out: 0,
         }
     }
 
@@ -308,22 +328,39 @@ impl<P: Platform> Crew<P> {
         self.poll = Some(poll);
     }
 
-    /// Has a thread free things; they come back when none has room for them.
-    pub(crate) fn free(&mut self, garbage: Vec<Garbage>) -> Result<(), Vec<Garbage>> {
+    /// Has a thread free things that hold so many bytes; they come back when none has room for them.
+    pub(crate) fn free(&mut self, garbage: Vec<Garbage>, bytes: u64) -> Result<(), Vec<Garbage>> {
         let running = self.running();
         if running == 0 {
             return Err(garbage);
         }
         self.next_private = (self.next_private + 1) % running;
-        match self.workers[self.next_private].private.push(Word::new(Job::Free(Box::new(garbage)))) {
+        let objects = garbage.iter().filter(|one| matches!(one, Garbage::Object(_))).count() as u64;
+        let job = Job::Free(Box::new(GarbageBag { garbage, objects, bytes }));
+        match self.workers[self.next_private].private.push(Word::new(job)) {
             Ok(()) => {
                 self.unannounced += 1;
+                self.objects_out += objects;
+                self.bytes_out += bytes;
                 Ok(())
             }
             Err(word) => match word.into_job() {
-                Job::Free(garbage) => Err(*garbage),
+                Job::Free(bag) => Err(bag.garbage),
                 _ => unreachable!("garbage was sent"),
             },
+        }
+    }
+
+    /// How far that has come.
+    pub(crate) fn garbage(&self) -> GarbageOut {
+        // ORDERING: statistics only; what is read late counts as pending a little longer.
+        let objects_freed = self.signals.objects_freed.load(Ordering::Relaxed);
+        // ORDERING: see above.
+        let bytes_freed = self.signals.bytes_freed.load(Ordering::Relaxed);
+        GarbageOut {
+            objects_pending: self.objects_out.saturating_sub(objects_freed),
+            objects_freed,
+            bytes_pending: self.bytes_out.saturating_sub(bytes_freed),
         }
     }
 
@@ -493,8 +530,13 @@ impl<P: Platform> Runner<P> {
                 let _ = poll.poller.wait(Some(0), &mut |event| events.push(event));
                 Job::Poll(poll)
             }
-            Job::Free(garbage) => {
-                drop(garbage);
+            Job::Free(bag) => {
+                let (objects, bytes) = (bag.objects, bag.bytes);
+                drop(bag);
+                // ORDERING: statistics only.
+                self.signals.objects_freed.fetch_add(objects, Ordering::Relaxed);
+                // ORDERING: statistics only.
+                self.signals.bytes_freed.fetch_add(bytes, Ordering::Relaxed);
                 return;
             }
         };

@@ -97,6 +97,117 @@ fn without_a_policy_writes_are_refused() {
     while redis::cmd("SET").arg("k").arg("v").exec(&mut client).is_err() {}
 }
 
+/// Commands and whether they are refused when memory is full, by the server's own table.
+fn commands(client: &mut redis::Connection) -> Vec<(String, i64, bool)> {
+    let all: Vec<Vec<redis::Value>> = redis::cmd("COMMAND").query(client).unwrap();
+    let facts = all.into_iter().map(|row| {
+        let flags: Vec<String> = redis::from_redis_value(row[2].clone()).unwrap();
+        let name = redis::from_redis_value(row[0].clone()).unwrap();
+        let arity = redis::from_redis_value(row[1].clone()).unwrap();
+        (name, arity, flags.iter().any(|flag| flag == "denyoom"))
+    });
+    facts.collect()
+}
+
+#[test]
+fn whatever_needs_memory_is_refused_when_there_is_none() {
+    let server = TestServer::start(&[]);
+    let mut client = server.client();
+    let all = commands(&mut client);
+    assert!(all.iter().filter(|(.., denied)| *denied).count() > 50);
+    redis::cmd("MULTI").exec(&mut client).unwrap();
+    let queued: String = redis::cmd("LPUSH").arg("k").arg("v").query(&mut client).unwrap();
+    assert_eq!(queued, "QUEUED");
+    let mut other = server.client();
+    redis::cmd("CONFIG").arg("SET").arg("maxmemory").arg("1").exec(&mut other).unwrap();
+    let error = redis::cmd("EXEC").query::<redis::Value>(&mut client).unwrap_err();
+    assert_eq!(error.code(), Some("EXECABORT"), "{error}");
+    let ends =
+        ["shutdown", "quit", "debug", "monitor", "subscribe", "psubscribe", "ssubscribe", "reset", "hello"];
+    for (name, arity, denied) in all.iter().filter(|(name, ..)| !ends.contains(&name.as_str())) {
+        let mut request = redis::cmd(name);
+        (1..arity.unsigned_abs()).for_each(|_| {
+            request.arg("1");
+        });
+        let code = request
+            .query::<redis::Value>(&mut client)
+            .err()
+            .and_then(|error| error.code().map(str::to_owned));
+        assert_eq!(code.as_deref() == Some("OOM"), *denied, "{name}: {code:?}");
+        if name == "multi" {
+            redis::cmd("DISCARD").exec(&mut client).unwrap();
+        }
+    }
+}
+
+#[test]
+fn a_smaller_limit_takes_effect_without_a_command() {
+    let server = TestServer::start(&["--maxmemory-policy", "allkeys-lru", "--notify-keyspace-events", "Ee"]);
+    let (mut listener, mut client) = (server.raw(), server.client());
+    for index in 0..300 {
+        redis::cmd("SET").arg(index).arg("x".repeat(10_000)).exec(&mut client).unwrap();
+    }
+    listener.ask(
+        b"SUBSCRIBE __keyevent@0__:evicted\r\n",
+        b"*3\r\n$9\r\nsubscribe\r\n$22\r\n__keyevent@0__:evicted\r\n:1\r\n",
+    );
+    let limit = info(&mut client, "used_memory") - 1_000_000;
+    redis::cmd("CONFIG").arg("SET").arg("maxmemory").arg(limit).exec(&mut client).unwrap();
+    // Nothing more is asked for: the events come all the same.
+    for _ in 0..90 {
+        listener.expect(b"*3\r\n$7\r\nmessage\r\n$22\r\n__keyevent@0__:evicted\r\n");
+        // The length of the key, then the key: at most three digits.
+        let head = listener.take(4);
+        listener.take(usize::from(head[1] - b'0') + 2);
+    }
+    redis::cmd("CONFIG").arg("SET").arg("maxmemory").arg(0).exec(&mut client).unwrap();
+    let (before, keys) = (info(&mut client, "evicted_keys"), redis::cmd("DBSIZE"));
+    let left: u64 = keys.query(&mut client).unwrap();
+    assert_eq!(before + left, 300);
+    for index in 300..600 {
+        redis::cmd("SET").arg(index).arg("x".repeat(10_000)).exec(&mut client).unwrap();
+    }
+    assert_eq!(info(&mut client, "evicted_keys"), before);
+}
+
+#[test]
+fn every_type_tells_how_often_it_is_used() {
+    let server = TestServer::start(&["--maxmemory-policy", "allkeys-lfu"]);
+    let mut client = server.client();
+    let makers: [(&str, &[&str], &[&str]); 6] = [
+        ("string", &["SET", "string", "v"], &["GET", "string"]),
+        ("list", &["RPUSH", "list", "v"], &["LRANGE", "list", "0", "-1"]),
+        ("set", &["SADD", "set", "v"], &["SMEMBERS", "set"]),
+        ("zset", &["ZADD", "zset", "1", "v"], &["ZRANGE", "zset", "0", "-1"]),
+        ("hash", &["HSET", "hash", "f", "v"], &["HGETALL", "hash"]),
+        ("stream", &["XADD", "stream", "*", "f", "v"], &["XLEN", "stream"]),
+    ];
+    let run = |client: &mut redis::Connection, words: &[&str]| {
+        redis::cmd(words[0]).arg(&words[1..]).exec(client).unwrap();
+    };
+    let object = |client: &mut redis::Connection, what: &str, key: &str| {
+        redis::cmd("OBJECT").arg(what).arg(key).query::<u64>(client)
+    };
+    for (key, make, read) in makers {
+        run(&mut client, make);
+        assert_eq!(object(&mut client, "FREQ", key).unwrap(), 5, "{key}");
+        (0..20).for_each(|_| run(&mut client, read));
+        let used = object(&mut client, "FREQ", key).unwrap();
+        assert!((6..=25).contains(&used), "{key}: {used}");
+        assert!(object(&mut client, "IDLETIME", key).is_err());
+    }
+    // Overwriting a key is one more use of it.
+    let used = object(&mut client, "FREQ", "string").unwrap();
+    (0..50).for_each(|_| run(&mut client, &["SET", "string", "other"]));
+    assert!(object(&mut client, "FREQ", "string").unwrap() >= used);
+    redis::cmd("CONFIG").arg("SET").arg("maxmemory-policy").arg("allkeys-lru").exec(&mut client).unwrap();
+    for (key, _, read) in makers {
+        run(&mut client, read);
+        assert!(object(&mut client, "IDLETIME", key).unwrap() <= 1, "{key}");
+        assert!(object(&mut client, "FREQ", key).is_err());
+    }
+}
+
 #[test]
 fn who_listens_is_told() {
     let server =

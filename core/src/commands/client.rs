@@ -10,6 +10,7 @@ use crate::engine::host::IoUse;
 use crate::engine::pubsub::{self, Topic};
 use crate::engine::{
     Args, ClientSlot, CmdError, CmdResult, Ctx, EndOfWait, HostRequest, PauseKind, Session, SessionFlags,
+    Shared,
 };
 use crate::num;
 use crate::resp::Proto;
@@ -231,6 +232,7 @@ pub(crate) fn client_unblock(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
 fn io_use_of(cx: &mut Ctx<'_>, args: &Args<'_>, slot: ClientSlot) -> IoUse {
     let mut io = cx.host.io_use(slot);
     if slot == cx.session.slot {
+        // They lie in its read buffer, or in the one that clients share.
         io.argv_mem += args.iter_from(0).map(<[u8]>::len).sum::<usize>();
     }
     io
@@ -275,9 +277,6 @@ pub(super) fn flag_letters(session: &Session) -> String {
     if text.is_empty() { "N".into() } else { text }
 }
 
-/// Memory of a session besides its buffers, about.
-const SESSION_BYTES: usize = size_of::<Session>() + 256;
-
 /// The line of a client, as CLIENT LIST and the log print it.
 pub fn client_line(session: &Session, io: &IoUse, now_ms: i64) -> String {
     let mut line = String::with_capacity(400);
@@ -291,15 +290,7 @@ pub fn client_line(session: &Session, io: &IoUse, now_ms: i64) -> String {
     };
     let multi = session.multi.as_ref();
     let multi_bytes = multi.map_or(0, |multi| multi.memory());
-    let tracking_bytes = session.tracking.as_ref().map_or(0, |state| state.memory());
-    let memory = multi_bytes
-        + tracking_bytes
-        + SESSION_BYTES
-        + io.query_len
-        + io.query_free
-        + io.reply_capacity
-        + io.reply_chunk_bytes
-        + io.argv_mem;
+    let memory = Shared::client_bytes(session, io);
     // Writing into a string cannot fail.
     let _ = write!(
         line,
@@ -320,7 +311,7 @@ pub fn client_line(session: &Session, io: &IoUse, now_ms: i64) -> String {
         pubsub::count(session, Topic::Channel),
         pubsub::count(session, Topic::Pattern),
         pubsub::count(session, Topic::Shard),
-        multi.map_or(-1, |multi| multi.queue.len().cast_signed()),
+        multi.map_or(-1, |multi| multi.len().cast_signed()),
         session.watched.len(),
         io.query_len,
         io.query_free,

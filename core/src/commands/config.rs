@@ -3,7 +3,11 @@
 use alloc::vec::Vec;
 
 use crate::config::{Config, ConfigError, Flags, Origin, RewriteExtent};
-use crate::engine::{Args, CmdError, CmdResult, Ctx};
+use crate::engine::host::LogLevel;
+use crate::engine::{Args, CmdError, CmdResult, Ctx, HostRequest};
+
+/// What is in force may be too much at once after a change of one of these.
+const LIMITS: [&str; 3] = ["maxmemory", "maxmemory-policy", "maxmemory-clients"];
 
 /// `CONFIG GET pattern [pattern ...]`
 pub(crate) fn config_get(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
@@ -40,8 +44,28 @@ pub(crate) fn config_set(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
         return Err(cx.fail_bytes(&[&ConfigError::refused(name, &why).message()]));
     }
     cx.shared.commandlogs.trim(cx.shared.config.settings());
+    if changes.iter().any(|change| LIMITS.contains(&change.name)) {
+        cx.shared.requests.push(HostRequest::LimitsChanged);
+    }
+    if changes.iter().any(|change| change.name == "maxmemory") {
+        tell_new_limit(cx);
+    }
     cx.reply.ok();
     Ok(())
+}
+
+/// Writes to the log that more is in use than allowed from now on.
+fn tell_new_limit(cx: &mut Ctx<'_>) {
+    let limit = cx.shared.config.settings().maxmemory;
+    let used = cx.host.used_memory(cx.keys.keyspace().slot_bytes());
+    if limit > 0 && limit < used {
+        let line = format_args!(
+            "WARNING: the new maxmemory value set via CONFIG SET ({limit}) is smaller than the current memory usage \
+             ({used}). This will result in key eviction and/or the inability to accept new write commands depending on \
+             the maxmemory-policy."
+        );
+        cx.host.log(LogLevel::Warning, line);
+    }
 }
 
 /// CONFIG RESETSTAT

@@ -36,11 +36,9 @@ pub(crate) fn debug(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
         (b"DIGEST-VALUE", _) => debug_digest::digest_values(cx, args),
         (b"HTSTATS", 3 | 4) => htstats(cx, args),
         (b"STRUCTSIZE", 2) => structsize(cx),
-        (b"CLIENT-EVICTION", 2) => Err(CmdError::Text("ERR maxmemory-clients is disabled.")),
-        (
-            b"CHANGE-REPL-ID" | b"RELOAD" | b"LOADAOF" | b"REPLICATE" | b"REPLYBUFFER" | b"DICT-RESIZING",
-            _,
-        )
+        (b"CLIENT-EVICTION", 2) => client_eviction(cx),
+        (b"REPLYBUFFER", 4) => reply_buffer(cx, args),
+        (b"CHANGE-REPL-ID" | b"RELOAD" | b"LOADAOF" | b"REPLICATE" | b"DICT-RESIZING", _)
         | (b"HTSTATS-KEY" | b"LEAK" | b"RESTART" | b"MALLCTL", 2..) => {
             Err(cx.fail_bytes(&[b"ERR DEBUG ", &name, b": not supported by this version of Vireo"]))
         }
@@ -81,6 +79,31 @@ fn is_on(text: &[u8]) -> bool {
 
 fn host_switch(cx: &mut Ctx<'_>, args: &Args<'_>, switch: DebugSwitch) -> CmdResult {
     cx.host.debug_switch(switch, is_on(args.at(2)));
+    cx.reply.ok();
+    Ok(())
+}
+
+/// `DEBUG CLIENT-EVICTION`: clients by the memory they hold.
+fn client_eviction(cx: &mut Ctx<'_>) -> CmdResult {
+    if cx.shared.config.settings().maxmemory_clients.is_none() {
+        return Err(CmdError::Text("ERR maxmemory-clients is disabled."));
+    }
+    let text = cx.shared.client_memory.describe();
+    cx.reply.verbatim(b"txt", text.as_bytes());
+    Ok(())
+}
+
+/// `DEBUG REPLYBUFFER RESIZING 0|1`: whether clients give back reply buffers that they do not use.
+fn reply_buffer(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
+    if !args.is(2, "RESIZING") {
+        let name = args.at(2).to_ascii_uppercase();
+        return Err(cx.fail_bytes(&[
+            b"ERR DEBUG REPLYBUFFER ",
+            &name,
+            b": not supported by this version of Vireo",
+        ]));
+    }
+    cx.host.debug_switch(DebugSwitch::ResizeReplyBuffers, is_on(args.at(3)));
     cx.reply.ok();
     Ok(())
 }
@@ -267,8 +290,10 @@ fn structsize(cx: &mut Ctx<'_>) -> CmdResult {
 }
 
 fn help(cx: &mut Ctx<'_>) -> CmdResult {
-    const LINES: [&str; 32] = [
+    const LINES: [&str; 36] = [
         "DEBUG <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
+        "CLIENT-EVICTION",
+        "    Counts clients by the memory they hold.",
         "CLIENT-ENFORCE-REPLY-LIST <0|1>",
         "    Counts every reply as if it were queued.",
         "DIGEST",
@@ -289,6 +314,8 @@ fn help(cx: &mut Ctx<'_>) -> CmdResult {
         "    Stops the periodic work.",
         "POPULATE <count> [<prefix>] [<size>]",
         "    Creates keys.",
+        "REPLYBUFFER RESIZING <0|1>",
+        "    Has clients keep reply buffers that they do not use, or give them back.",
         "PROTOCOL <type>",
         "    Answers a sample of a type of reply.",
         "SEGFAULT",

@@ -209,7 +209,7 @@ pub(crate) fn flushall(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
 
 fn flush(cx: &mut Ctx<'_>, args: &Args<'_>, databases: core::ops::Range<usize>) -> CmdResult {
     let sync = match args.len() {
-        1 => false,
+        1 => !cx.shared.config.settings().lazyfree_lazy_user_flush,
         2 if args.is(1, "ASYNC") => false,
         2 if args.is(1, "SYNC") => true,
         _ => return Err(CmdError::SYNTAX),

@@ -100,8 +100,9 @@ pub(crate) fn hrandfield(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
     };
     let rng = &mut cx.shared.rng;
     if count < 0 {
-        let (texts, picked) =
-            repeated(hash, rng, now_ms, count.unsigned_abs(), (with_values, cx.reply.proto()))?;
+        let count = count.unsigned_abs();
+        let told = repeated(hash, rng, now_ms, count, (with_values, cx.reply.proto()));
+        let (texts, picked) = told.map_err(|_| cx.too_long_reply(count))?;
         reply_head(&mut cx.reply, picked, with_values);
         cx.reply.raw(&texts);
         return Ok(());

@@ -122,8 +122,10 @@ pub(super) fn memory(text: &mut String, cx: &mut Ctx<'_>) {
     let keyspace = cx.keys.keyspace();
     let tables: usize =
         (0..keyspace.databases()).map(|db| keyspace.bytes(db).table + keyspace.bytes(db).expiry).sum();
-    let pending = keyspace.to_reclaim();
-    let overhead = m.startup + tables as u64;
+    let out = cx.host.garbage();
+    let pending = keyspace.to_reclaim() as u64 + out.objects_pending;
+    let clients = cx.shared.client_memory.total();
+    let overhead = m.startup + tables as u64 + clients;
     let dataset = m.used.saturating_sub(overhead);
     let limit = cx.shared.config.settings().maxmemory;
     text.push_str("# Memory\r\n");
@@ -157,12 +159,12 @@ pub(super) fn memory(text: &mut String, cx: &mut Ctx<'_>) {
         "mem_fragmentation_ratio": format!("{:.2}", ratio(m.rss, m.used)),
         "mem_fragmentation_bytes": m.rss.cast_signed() - m.used.cast_signed(),
         "mem_not_counted_for_evict": 0, "mem_replication_backlog": 0, "mem_total_replication_buffers": 0,
-        "mem_replicas_repl_buffer": 0, "mem_clients_slaves": 0, "mem_clients_normal": 0, "mem_cluster_links": 0,
+        "mem_replicas_repl_buffer": 0, "mem_clients_slaves": 0, "mem_clients_normal": clients, "mem_cluster_links": 0,
         "mem_cluster_slot_import": 0, "mem_cluster_slot_export": 0, "mem_aof_buffer": 0,
         "mem_allocator": allocator,
         "mem_overhead_db_hashtable_rehashing": 0, "active_defrag_running": 0,
         "lazyfree_pending_objects": pending,
-        "lazyfreed_objects": cx.shared.stats.reclaimed,
+        "lazyfreed_objects": cx.shared.stats.reclaimed + out.objects_freed,
     );
 }
 
@@ -208,7 +210,7 @@ pub(super) fn stats(text: &mut String, cx: &mut Ctx<'_>) {
         "expired_fields": keys.expired_fields, "expired_stale_perc": "0.00", "expired_keys_with_volatile_items_stale_perc": "0.00",
         "expired_time_cap_reached_count": s.expire_cap_reached,
         "expire_cycle_cpu_milliseconds": s.expire_us / 1000,
-        "evicted_keys": s.evicted_keys, "evicted_clients": 0, "evicted_scripts": 0,
+        "evicted_keys": s.evicted_keys, "evicted_clients": s.evicted_clients, "evicted_scripts": 0,
         "total_eviction_exceeded_time": (s.over_limit_us + over_us) / 1000,
         "current_eviction_exceeded_time": over_us / 1000,
         "keyspace_hits": keys.hits, "keyspace_misses": keys.misses,

@@ -86,7 +86,8 @@ pub(crate) fn memory_stats(cx: &mut Ctx<'_>, _args: &Args<'_>) -> CmdResult {
         .collect();
     let keys: u64 = databases.iter().map(|(.., keys)| keys).sum();
     let tables: u64 = databases.iter().map(|(_, table, expiry, _)| table + expiry).sum();
-    let overhead = memory.startup + tables;
+    let clients = cx.shared.client_memory.total();
+    let overhead = memory.startup + tables + clients;
     let dataset = memory.used.saturating_sub(overhead);
     let net = memory.used.saturating_sub(memory.startup);
     let reply = &mut cx.reply;
@@ -98,7 +99,7 @@ pub(crate) fn memory_stats(cx: &mut Ctx<'_>, _args: &Args<'_>) -> CmdResult {
         ("replication.backlog", 0),
         ("replicas.repl.buffer", 0),
         ("clients.slaves", 0),
-        ("clients.normal", 0),
+        ("clients.normal", clients),
         ("cluster.links", 0),
         ("cluster.slot_import", 0),
         ("cluster.slot_export", 0),

@@ -89,7 +89,9 @@ fn srandmember_many(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
     };
     let rng = &mut cx.shared.rng;
     if count < 0 {
-        return repeated(set, rng, count.unsigned_abs(), &mut cx.reply);
+        let count = count.unsigned_abs();
+        let done = repeated(set, rng, count, &mut cx.reply);
+        return done.map_err(|_| cx.too_long_reply(count));
     }
     let count = usize::try_from(count).unwrap_or(usize::MAX);
     if count >= set.len() {

@@ -14,7 +14,7 @@ pub(crate) fn multi(cx: &mut Ctx<'_>, _args: &Args<'_>) -> CmdResult {
 /// EXEC
 pub(crate) fn exec(cx: &mut Ctx<'_>, _args: &Args<'_>) -> CmdResult {
     let Some(multi) = &cx.session.multi else { return Err(CmdError::Text("ERR EXEC without MULTI")) };
-    let (failed, len) = (multi.failed, multi.queue.len());
+    let (failed, len) = (multi.failed, multi.len());
     let changed = cx.session.flags.contains(SessionFlags::DIRTY_CAS) || watches_expired(cx);
     cx.shared.watches.unwatch(cx.session);
     if failed || changed {

@@ -8,6 +8,9 @@ use super::Config;
 use crate::keyspace::AccessPolicy;
 use crate::num;
 
+/// The smallest limit on the memory of all clients, bytes.
+const MAXMEMORY_CLIENTS_MIN: u64 = 128 * 1024;
+
 /// Who may use a protected command.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ProtectedAction {
@@ -208,6 +211,8 @@ pub struct Settings {
     pub tcp_keepalive_s: u32,
     pub maxclients: u64,
     pub maxmemory: u64,
+    /// What all clients may hold together, bytes, by `maxmemory-clients`; `None`: no limit.
+    pub maxmemory_clients: Option<u64>,
     /// How access to keys is kept, by `maxmemory-policy`, `lfu-log-factor` and `lfu-decay-time`.
     pub access: Option<AccessPolicy>,
     /// Slow, large request, large reply: threshold (negative: off) and length.
@@ -288,6 +293,19 @@ impl Reader<'_> {
             "min-string-size-avoid-copy-reply-threaded"
         };
         usize::try_from(self.size(name)).ok().filter(|&len| len > 0).unwrap_or(usize::MAX)
+    }
+
+    //= valkey 9.1 maxmemory-clients: a share counts only with maxmemory; no limit is so small that nobody gets through
+    fn maxmemory_clients(&self) -> Option<u64> {
+        let (text, all) = (self.text("maxmemory-clients"), self.size("maxmemory"));
+        let limit = match text.strip_suffix(b"%") {
+            Some(share) => {
+                let share = num::parse_u64(share).unwrap_or(0);
+                u64::try_from(u128::from(all) * u128::from(share) / 100).unwrap_or(u64::MAX)
+            }
+            None => num::parse_u64(text).unwrap_or(0),
+        };
+        (limit > 0).then_some(limit.max(MAXMEMORY_CLIENTS_MIN))
     }
 
     fn yes(&self, name: &str) -> bool {
@@ -384,6 +402,7 @@ impl Settings {
             tcp_keepalive_s: of.small("tcp-keepalive"),
             maxclients: of.size("maxclients"),
             maxmemory: of.size("maxmemory"),
+            maxmemory_clients: of.maxmemory_clients(),
             access: Some(of.access()),
             commandlog: of.commandlog(),
             latency_monitor_threshold: of.size("latency-monitor-threshold"),
@@ -439,6 +458,21 @@ mod tests {
         assert_eq!(defaults.commandlog, [(10_000, 128), (1 << 20, 128), (1 << 20, 128)]);
         assert_eq!(defaults.latency_percentiles, [50.0, 99.0, 99.9]);
         assert_eq!(defaults.enable_debug_command, ProtectedAction::No);
+        assert_eq!(defaults.maxmemory_clients, None);
+        for (maxmemory, clients, limit) in [
+            ("0", "5%", None),
+            ("100mb", "5%", Some(5 << 20)),
+            ("100mb", "0%", None),
+            ("1mb", "1%", Some(128 * 1024)),
+            ("0", "1", Some(128 * 1024)),
+            ("0", "3mb", Some(3 << 20)),
+            ("18446744073709551615", "100%", Some(u64::MAX)),
+        ] {
+            let pairs =
+                [(b"maxmemory".as_slice(), maxmemory.as_bytes()), (b"maxmemory-clients", clients.as_bytes())];
+            config.set_many(&pairs, Origin::Startup).unwrap();
+            assert_eq!(config.settings().maxmemory_clients, limit, "{clients} of {maxmemory}");
+        }
         let pairs: [(&[u8], &[u8]); 9] = [
             (b"maxmemory", b"9223372036854775808"),
             (b"maxmemory-policy", b"allkeys-lfu"),

@@ -67,6 +67,14 @@ pub struct Blocked {
     pub(super) wants_deletes: bool,
 }
 
+impl Blocked {
+    /// Memory it holds, bytes.
+    pub(super) fn memory(&self) -> usize {
+        let keys: usize = self.keys.iter().map(|key| key.capacity() + size_of::<Vec<u8>>()).sum();
+        size_of::<Self>() + self.request.memory() + keys
+    }
+}
+
 /// What a command asks for that finds nothing to give.
 #[derive(Debug)]
 pub struct Wait {

@@ -9,13 +9,16 @@ use core::ops::Index;
 
 use super::blocking::Wait;
 use super::error::CmdError;
-use super::host::Host;
+use super::host::{Host, HostRequest};
 use super::session::{Session, SessionFlags};
 use super::shared::Shared;
 use crate::commands::table::Command;
 use crate::keyspace::{Key, Keys};
 use crate::num;
 use crate::resp::{Reply, Span};
+
+/// The shortest element of a reply.
+const ELEMENT_LEN_MIN: u64 = 3;
 
 /// The arguments of a request, the command's name first: spans of the client's read buffer.
 #[derive(Clone, Copy)]
@@ -245,6 +248,19 @@ impl Ctx<'_> {
             return;
         }
         self.shared.wait = Some(wait);
+    }
+
+    /// Refuses a reply of `count` elements because it would be too long. A client whose limit on replies it would pass is
+    /// closed, as it would be with the reply; others get an error.
+    #[cold]
+    pub fn too_long_reply(&mut self, count: u64) -> CmdError {
+        let class = if self.session.is_subscriber() { 2 } else { 0 };
+        let limit = self.shared.config.settings().output_limits[class].hard_bytes;
+        if limit == 0 || count.saturating_mul(ELEMENT_LEN_MIN) < limit {
+            return CmdError::OUT_OF_RANGE;
+        }
+        self.shared.requests.push(HostRequest::ReplyTooLarge(self.session.slot));
+        CmdError::Replied
     }
 
     /// The error that the command got too few or too many arguments.

@@ -4,8 +4,8 @@
 //! (the reference's idea, with its directives `maxmemory-samples` and `maxmemory-eviction-tenacity`). `volatile-ttl` needs
 //! no sample: the index of expiries knows which key goes next.
 //!
-//! A large value is freed after its key has gone, in steps; what it held counts as free at once, so that nothing
-//! more goes for its sake.
+//! A large value is freed after its key has gone, in steps or by another thread; what it held counts as free at once, and
+//! so does what a client holds that is being closed: nothing more goes for their sake.
 //!
 //! Invariant: a key goes only while more than `maxmemory` is in use.
 
@@ -100,6 +100,8 @@ impl Engine {
         }
         let settings = self.shared.config.settings();
         let (Some(policy), tenacity) = (settings.eviction, settings.eviction_tenacity) else {
+            self.eviction.goes_on = false;
+            self.eviction.goes_on = false;
             return Room::Full;
         };
         let (began_us, limit_us) = (host.monotonic_us(), time_limit_us(tenacity));
@@ -128,6 +130,11 @@ impl Engine {
             self.shared.latency.add("eviction-cycle", now.unix_s(), spent_ms);
         }
         room
+    }
+
+    /// More than is allowed may be in use from now on, though no command has asked for more: `maxmemory` was changed.
+    pub fn begin_eviction(&mut self) {
+        self.eviction.goes_on = self.shared.config.settings().maxmemory != 0;
     }
 
     /// Eviction has not come to its end for want of time.
@@ -207,15 +214,18 @@ impl Engine {
         keys.exists_in(place.0, key) && (!volatile || keys.expiry_in(place.0, key).is_some())
     }
 
-    /// Bytes in use, without those of values that are to be freed.
+    /// Bytes in use, without those that will be free without anything more being done.
     fn used_memory(&self, host: &mut dyn Host) -> u64 {
-        host.used_memory(self.keyspace.slot_bytes()).saturating_sub(self.keyspace.garbage_bytes())
+        let used = host.used_memory(self.keyspace.slot_bytes());
+        let leaves = self.keyspace.garbage_bytes() + self.shared.client_memory.leaving();
+        used.saturating_sub(leaves + host.garbage().bytes_pending)
     }
 
     /// Removes a key. Returns how many bytes that has freed.
     fn evict(&mut self, db: u32, key: &[u8], now: Moment, host: &mut dyn Host) -> u64 {
         let before = self.used_memory(host);
         let now = clock::plain(now, &self.shared.config);
+        self.keyspace.frees_lazily = self.shared.config.settings().lazyfree_lazy_eviction;
         let mut keys = self.keyspace.keys(db as usize, now);
         let place = keys.key(key);
         let is_gone = keys.delete(place);

@@ -93,24 +93,27 @@ pub struct CpuUse {
     pub main_user_us: u64,
 }
 
-/// What a client's I/O half holds, for CLIENT LIST and the memory reports.
+/// What a client's I/O half holds, for CLIENT LIST and the memory reports. Memory is told once: what several clients use in
+/// turn (the buffers that requests are read to and replies are written to first) is none of theirs.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct IoUse {
-    /// Unread request bytes.
+    /// Request bytes that are not decoded yet.
     pub query_len: usize,
     /// Free room of the read buffer.
     pub query_free: usize,
-    /// Bytes of the request being received.
+    /// Request bytes that are decoded, of a request that is not whole or does not run yet.
     pub argv_mem: usize,
-    /// Capacity of the main reply buffer.
+    /// Memory of requests, read and decoded, and of the I/O half itself.
+    pub input_bytes: usize,
+    /// Memory of the first reply buffer; 0: it has none of its own.
     pub reply_capacity: usize,
     /// Highest use of the reply buffer lately.
     pub reply_peak: usize,
-    /// Bytes in the main reply buffer.
+    /// Bytes that wait in the first reply buffer.
     pub reply_len: usize,
     /// Further reply chunks.
     pub reply_chunks: usize,
-    /// Bytes of those chunks.
+    /// Memory of those chunks, values that are sent from where they lie included.
     pub reply_chunk_bytes: usize,
     /// Waiting to be readable.
     pub reading: bool,
@@ -120,6 +123,25 @@ pub struct IoUse {
     pub net_in: u64,
     /// Bytes sent.
     pub net_out: u64,
+}
+
+impl IoUse {
+    /// All memory it holds, bytes.
+    #[inline]
+    pub fn memory(&self) -> usize {
+        self.input_bytes + self.reply_capacity + self.reply_chunk_bytes
+    }
+}
+
+/// Large values that other threads free.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct GarbageOut {
+    /// Objects that they have, not freed yet.
+    pub objects_pending: u64,
+    /// Objects that they have freed.
+    pub objects_freed: u64,
+    /// Memory of what they have not freed yet.
+    pub bytes_pending: u64,
 }
 
 /// Totals of the network side, for INFO.
@@ -186,6 +208,10 @@ pub enum HostRequest {
     Unblocked(ClientSlot),
     /// Close a client at once.
     Kill(ClientSlot),
+    /// Close a client whose reply would pass its output limit; it was not written for that.
+    ReplyTooLarge(ClientSlot),
+    /// Memory limits were changed.
+    LimitsChanged,
     /// Stop the process.
     Shutdown {
         /// Do not wait for anything.
@@ -219,6 +245,8 @@ pub trait Host {
     /// Bytes in use, cheap enough for every write under `maxmemory`: what is allocated, blocks of slots aside, and the slots
     /// in use (the keyspace knows how much that is).
     fn used_memory(&mut self, slot_bytes: u64) -> u64;
+    /// Large values that other threads free.
+    fn garbage(&mut self) -> GarbageOut;
     /// All memory figures, with the bytes of the slots in use.
     fn memory(&mut self, slot_bytes: u64) -> MemoryUse;
     /// Processor time.
@@ -268,4 +296,6 @@ pub enum DebugSwitch {
     PauseCron,
     /// Every reply counts as if it were queued.
     EnforceReplyList,
+    /// Unused reply buffers are given back; on unless switched off.
+    ResizeReplyBuffers,
 }

@@ -8,6 +8,7 @@
 //! Invariant: a request that is refused or postponed has changed no key.
 
 mod blocking;
+pub mod client_memory;
 mod clock;
 pub mod commandlog;
 mod context;
@@ -44,6 +45,7 @@ pub use self::session::{ClientId, ClientSlot, Clients, NewClient, Session, Sessi
 pub use self::shared::{Delivery, Shared};
 pub use self::watch::{Watched, WatchedKeys, Watches};
 
+use self::client_memory::ClientMemory;
 use self::commandlog::{CommandLogs, Measured};
 use self::evict::EvictionPool;
 use self::latency::LatencyMonitor;
@@ -51,7 +53,7 @@ use self::pubsub::PubSub;
 use self::stats::Stats;
 use self::tracking::Tracking;
 use crate::commands::table::{Command, CommandFlags};
-use crate::config::Config;
+use crate::config::{Config, Settings};
 use crate::keyspace::{HashSeed, Keyspace, Layout};
 use crate::resp::Reply;
 
@@ -91,6 +93,7 @@ impl Engine {
             shared: Shared {
                 config,
                 clients: Clients::default(),
+                client_memory: ClientMemory::default(),
                 stats: Stats::default(),
                 commandlogs: CommandLogs::default(),
                 latency: LatencyMonitor::default(),
@@ -220,7 +223,12 @@ impl Engine {
         let db = session.db;
         self.shared.redacted = 0;
         self.keyspace.logs = self.shared.log_wanted();
-        let keys = self.keyspace.keys(db as usize, clock::keyspace_now(*now, session, &self.shared));
+        self.keyspace.frees_lazily = frees_lazily(command, self.shared.config.settings());
+        self.keyspace.expires_lazily = self.shared.config.settings().lazyfree_lazy_expire;
+        let mut at = clock::keyspace_now(*now, session, &self.shared);
+        //= valkey 9.1 CLIENT NO-TOUCH: TOUCH leaves its mark all the same
+        at.touch = at.touch || command.name == "touch";
+        let keys = self.keyspace.keys(db as usize, at);
         let proto = session.proto;
         let mut cx = Ctx {
             session,
@@ -315,6 +323,20 @@ impl Engine {
         if !self.shared.monitors.is_empty() && !was_shown && !is_hidden {
             monitor::feed(&mut self.shared, session, db, args, began);
         }
+    }
+}
+
+/// Whether what takes long to free is put off when this command removes it (`lazyfree-lazy-*`); otherwise its client
+/// waits until it is freed.
+#[inline]
+fn frees_lazily(command: &Command, settings: &Settings) -> bool {
+    if settings.lazyfree_lazy_user_del && settings.lazyfree_lazy_server_del {
+        return true;
+    }
+    match command.name {
+        "unlink" => true,
+        "del" => settings.lazyfree_lazy_user_del,
+        _ => settings.lazyfree_lazy_server_del,
     }
 }
 

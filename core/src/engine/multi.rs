@@ -19,21 +19,49 @@ use crate::resp::Reply;
 #[derive(Debug, Default)]
 pub struct Multi {
     /// Its commands.
-    pub queue: Vec<(&'static Command, OwnedArgs)>,
+    pub(super) queue: Vec<(&'static Command, OwnedArgs)>,
+    /// Memory of their arguments.
+    bytes: usize,
+    /// One of them writes.
+    writes: bool,
+    /// One of them needs memory that there may not be.
+    needs_memory: bool,
     /// A command could not be queued: EXEC will refuse.
     pub failed: bool,
 }
 
 impl Multi {
+    /// Adds a command.
+    fn push(&mut self, command: &'static Command, args: OwnedArgs) {
+        self.bytes += args.memory();
+        self.writes |= command.flags.contains(CommandFlags::WRITE);
+        self.needs_memory |= command.flags.contains(CommandFlags::DENYOOM);
+        self.queue.push((command, args));
+    }
+
+    /// How many commands are queued.
+    pub fn len(&self) -> usize {
+        self.queue.len()
+    }
+
+    /// None is.
+    pub fn is_empty(&self) -> bool {
+        self.queue.is_empty()
+    }
+
     /// A command of it writes.
     pub fn writes(&self) -> bool {
-        self.queue.iter().any(|(command, _)| command.flags.contains(CommandFlags::WRITE))
+        self.writes
+    }
+
+    /// A command of it is refused when memory is full.
+    pub fn needs_memory(&self) -> bool {
+        self.needs_memory
     }
 
     /// Memory it holds, bytes.
     pub fn memory(&self) -> usize {
-        let held: usize = self.queue.iter().map(|(_, args)| args.memory()).sum();
-        held + self.queue.capacity() * size_of::<(&'static Command, OwnedArgs)>()
+        self.bytes + self.queue.capacity() * size_of::<(&'static Command, OwnedArgs)>()
     }
 }
 
@@ -108,6 +136,7 @@ impl Shared {
     /// Forgets a client that is gone.
     pub fn forget(&mut self, slot: ClientSlot) {
         let Some(mut session) = self.clients.remove(slot) else { return };
+        self.client_memory.forget(slot);
         self.watches.unwatch(&mut session);
         self.pubsub.unsubscribe_all(&mut session);
         self.tracking.forget(&mut session);
@@ -127,7 +156,7 @@ impl Engine {
         let Some(multi) = &mut session.multi else { return };
         // One that has failed runs nothing, so there is no need to keep more.
         if !multi.failed && !session.flags.contains(SessionFlags::DIRTY_CAS) {
-            multi.queue.push((command, OwnedArgs::of(args)));
+            multi.push(command, OwnedArgs::of(args));
         }
         Reply::new(out, session.proto).status(b"QUEUED");
     }
@@ -235,6 +264,7 @@ impl Engine {
     /// Removes keys whose time has come, at most `budget` of them, and tells who is concerned.
     pub fn expire_step(&mut self, now: &mut Moment, budget: usize, host: &mut dyn Host) -> usize {
         self.keyspace.logs = self.shared.log_wanted();
+        self.keyspace.expires_lazily = self.shared.config.settings().lazyfree_lazy_expire;
         let step = self.keyspace.expire_step(now.unix_ms(), budget);
         let events = core::mem::take(&mut self.keyspace.log);
         self.shared.follow(events);

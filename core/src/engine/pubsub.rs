@@ -41,6 +41,9 @@ pub type Subscriptions = [BTreeSet<Vec<u8>>; 3];
 /// Who listens, by client number.
 type Listeners = BTreeMap<ClientId, (ClientSlot, Proto)>;
 
+/// Memory of a subscription besides its name: its place in the session's set and among the listeners.
+const SUBSCRIPTION_BYTES: usize = 96;
+
 /// All subscriptions.
 #[derive(Debug, Default)]
 pub struct PubSub {
@@ -53,6 +56,7 @@ impl PubSub {
         if !session.subscriptions[topic.index()].insert(name.to_vec()) {
             return false;
         }
+        session.subscribed_bytes += name.len() + SUBSCRIPTION_BYTES;
         let listeners = self.topics[topic.index()].entry(name.to_vec()).or_default();
         listeners.insert(session.id, (session.slot, session.proto));
         true
@@ -63,6 +67,7 @@ impl PubSub {
         if !session.subscriptions[topic.index()].remove(name) {
             return false;
         }
+        session.subscribed_bytes -= name.len() + SUBSCRIPTION_BYTES;
         let topics = &mut self.topics[topic.index()];
         if let Some(listeners) = topics.get_mut(name) {
             listeners.remove(&session.id);

@@ -83,7 +83,7 @@ impl Engine {
         //= valkey 9.1 maxmemory: any command has room made, but only those that need memory are refused
         if self.shared.config.settings().maxmemory != 0
             && self.make_room(now, host) == Room::Full
-            && command.flags.contains(CommandFlags::DENYOOM)
+            && needs_memory(command, session)
         {
             return Some(Refusal::OutOfMemory);
         }
@@ -145,6 +145,12 @@ impl Engine {
             ProtectedAction::Local => session.is_loopback,
         }
     }
+}
+
+/// A command is refused when memory is full; EXEC, if one of its transaction would be.
+fn needs_memory(command: &Command, session: &Session) -> bool {
+    command.flags.contains(CommandFlags::DENYOOM)
+        || (command.name == "exec" && session.multi.as_ref().is_some_and(|multi| multi.needs_memory()))
 }
 
 /// Commands that a subscriber may give that speaks RESP2.

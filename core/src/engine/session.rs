@@ -126,8 +126,12 @@ pub struct Session {
     pub multi: Option<Box<Multi>>,
     /// Keys that it watches.
     pub watched: WatchedKeys,
+    /// Memory of that.
+    pub(super) watched_bytes: usize,
     /// What it listens to.
     pub subscriptions: Subscriptions,
+    /// Memory of that.
+    pub(super) subscribed_bytes: usize,
     /// The command that waits for keys.
     pub blocked: Option<Box<Blocked>>,
     /// Whom it redirects to and its prefixes, while it tracks.
@@ -139,6 +143,16 @@ impl Session {
     #[inline]
     pub fn is_subscriber(&self) -> bool {
         self.subscriptions.iter().any(|names| !names.is_empty())
+    }
+
+    /// Memory it holds, bytes, about; its buffers are not part of it.
+    pub fn memory(&self) -> usize {
+        let texts = self.name.capacity() + self.lib_name.capacity() + self.lib_ver.capacity();
+        let multi = self.multi.as_ref().map_or(0, |multi| size_of::<Multi>() + multi.memory());
+        let blocked = self.blocked.as_ref().map_or(0, |blocked| blocked.memory());
+        let tracking = self.tracking.as_ref().map_or(0, |state| state.memory());
+        let own = size_of::<Self>() + texts + self.addr.len() + self.laddr.len();
+        own + self.watched_bytes + self.subscribed_bytes + multi + blocked + tracking
     }
 
     /// Back to the state of a fresh connection: `RESET`.
@@ -218,7 +232,9 @@ impl Clients {
             commands_processed: 0,
             multi: None,
             watched: WatchedKeys::new(),
+            watched_bytes: 0,
             subscriptions: Subscriptions::default(),
+            subscribed_bytes: 0,
             blocked: None,
             tracking: None,
         };

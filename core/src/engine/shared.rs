@@ -4,6 +4,7 @@ use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
 use super::blocking::{Blocking, Wait};
+use super::client_memory::ClientMemory;
 use super::commandlog::CommandLogs;
 use super::host::HostRequest;
 use super::latency::LatencyMonitor;
@@ -34,6 +35,8 @@ pub struct Shared {
     pub config: Config,
     /// All sessions, but the one whose command runs.
     pub clients: Clients,
+    /// What they hold.
+    pub client_memory: ClientMemory,
     /// Counters for INFO.
     pub stats: Stats,
     /// Slow commands, large requests, large replies.

@@ -79,6 +79,8 @@ pub struct Stats {
     pub dirty: u64,
     /// Keys that went because memory was full.
     pub evicted_keys: u64,
+    /// Clients that went because all together held more than they may.
+    pub evicted_clients: u64,
     /// How long more memory than allowed was in use, µs, periods that are over.
     pub over_limit_us: u64,
     /// Since when it is, monotonic µs; 0: it is not.
@@ -110,6 +112,7 @@ impl Default for Stats {
             denied_auth: 0,
             dirty: 0,
             evicted_keys: 0,
+            evicted_clients: 0,
             over_limit_us: 0,
             over_limit_since_us: 0,
             expire_us: 0,

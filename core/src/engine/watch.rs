@@ -6,6 +6,9 @@ use alloc::vec::Vec;
 
 use super::session::{ClientSlot, Clients, Session, SessionFlags};
 
+/// Memory of a watch besides the key: its place in the session's list and among those who watch the key.
+const WATCH_BYTES: usize = 96;
+
 /// A key in its database.
 pub(super) type DbKey = (u32, Vec<u8>);
 
@@ -64,6 +67,7 @@ impl Watches {
     /// A session watches a key of a database from now on; one that it watches already stays as it was found first.
     pub fn watch(&mut self, session: &mut Session, place: (u32, Vec<u8>), found: Watched) {
         if let Entry::Vacant(vacant) = session.watched.entry(place) {
+            session.watched_bytes += vacant.key().1.len() + WATCH_BYTES;
             self.by_key.entry(vacant.key().clone()).or_default().insert(session.slot);
             vacant.insert(found);
         }
@@ -71,6 +75,7 @@ impl Watches {
 
     /// A session watches nothing more.
     pub fn unwatch(&mut self, session: &mut Session) {
+        session.watched_bytes = 0;
         for place in core::mem::take(&mut session.watched).into_keys() {
             if let Entry::Occupied(mut slots) = self.by_key.entry(place) {
                 slots.get_mut().remove(&session.slot);

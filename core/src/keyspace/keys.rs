@@ -137,7 +137,9 @@ impl<'a> Keys<'a> {
 
     #[cold]
     fn expire_now(&mut self, key: Key<'_>, entry: EntryPtr) -> Option<EntryPtr> {
+        let lazily = core::mem::replace(&mut self.keyspace.frees_lazily, self.keyspace.expires_lazily);
         self.remove(key, entry);
+        self.keyspace.frees_lazily = lazily;
         self.keyspace.stats.expired += 1;
         if self.keyspace.logs.expired {
             self.log(|db, key| KeyEvent::Expired { db, key }, key);
@@ -245,12 +247,21 @@ impl<'a> Keys<'a> {
     #[inline]
     fn touch(&mut self, entry: EntryPtr) {
         if self.now.touch {
-            let random = match self.now.access {
-                access::AccessPolicy::Lru => 0,
-                access::AccessPolicy::Lfu { .. } => self.keyspace.next_random(),
-            };
-            entry.set_access(access::touched(entry.access(), &self.now, random));
+            entry.set_access(self.marked(entry.access()));
         }
+    }
+
+    /// The access clock of a key after this use of it.
+    #[inline]
+    fn marked(&mut self, access: u32) -> u32 {
+        if !self.now.touch {
+            return access;
+        }
+        let random = match self.now.access {
+            access::AccessPolicy::Lru => 0,
+            access::AccessPolicy::Lfu { .. } => self.keyspace.next_random(),
+        };
+        access::touched(access, &self.now, random)
     }
 
     /// Sets a string, whatever the key held. Returns whether it existed.
@@ -288,8 +299,12 @@ impl<'a> Keys<'a> {
 
     #[inline]
     fn set(&mut self, key: Key<'_>, value: NewValue<'_>, expire: ExpireChange) -> bool {
-        let access = access::initial(&self.now);
         let old = self.find(key);
+        //= valkey 9.1 SET: a key that is there keeps its access clock, and is marked as used
+        let access = match old {
+            Some(old) => self.marked(old.access()),
+            None => access::initial(&self.now),
+        };
         let expire = match expire {
             ExpireChange::Clear => None,
             ExpireChange::At(at) => Some(at),

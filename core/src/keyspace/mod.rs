@@ -164,6 +164,10 @@ pub struct Keyspace {
     /// State of the cheap random numbers of the LFU counter.
     random: u64,
     keeps_garbage: bool,
+    /// Large objects are freed in steps, or by another thread; otherwise at once.
+    pub frees_lazily: bool,
+    /// Same, of those that expire.
+    pub expires_lazily: bool,
 }
 
 impl Database {
@@ -217,6 +221,8 @@ impl Keyspace {
             log: Vec::new(),
             random: 0x2545_f491_4f6c_dd1d,
             keeps_garbage: false,
+            frees_lazily: true,
+            expires_lazily: true,
         }
     }
 
@@ -347,18 +353,27 @@ impl Keyspace {
             .for_each(|shard| shard.keep_garbage(keeps));
     }
 
-    /// Adds the large values that were removed, for somebody else to free.
-    pub fn take_garbage(&mut self, into: &mut Vec<Garbage>) {
+    /// Adds the large values that were removed, for somebody else to free. Returns what they hold, bytes.
+    pub fn take_garbage(&mut self, into: &mut Vec<Garbage>) -> u64 {
         into.extend(self.strings.drain(..).map(Garbage::Bytes));
         into.extend(self.objects.drain(..).map(Garbage::Object));
-        self.garbage_bytes = 0;
+        core::mem::take(&mut self.garbage_bytes)
     }
 
-    /// Takes values to be freed later.
+    /// Takes values to be freed later, or frees them where that is not to be put off.
     pub fn put_garbage(&mut self, garbage: Vec<Garbage>) {
+        if !self.frees_lazily {
+            return;
+        }
         for one in garbage {
             match one {
-                Garbage::Bytes(bytes) => self.strings.push(bytes),
+                Garbage::Bytes(bytes) => {
+                    // One that a reply holds, too, is freed when that is sent.
+                    if SharedBytes::strong_count(&bytes) == 1 {
+                        self.garbage_bytes += bytes.capacity() as u64;
+                    }
+                    self.strings.push(bytes);
+                }
                 Garbage::Object(object) => {
                     self.garbage_bytes += object.memory() as u64;
                     self.objects.push_back(object);
@@ -463,6 +478,7 @@ impl Keyspace {
             }
         }
         self.stats.expired += step.expired as u64;
+        self.frees_lazily = self.expires_lazily;
         self.put_garbage(garbage);
         self.expire_fields(now_ms, budget, &mut step);
         step

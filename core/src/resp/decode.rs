@@ -222,6 +222,19 @@ impl Decoder {
         self.missing > 0
     }
 
+    /// Bytes of the request that are decoded.
+    pub fn decoded_len(&self) -> usize {
+        if self.in_progress() { self.pos } else { 0 }
+    }
+
+    /// How many bytes the request will have with the argument that is being received, when that is known and at least as
+    /// long as all before it. Room for just so many is then no waste: it is asked for a few times in one request, if at
+    /// all, however many arguments there are.
+    pub fn large_argument_end(&self) -> Option<usize> {
+        let is_large = self.in_body && self.bulk_len >= self.pos;
+        is_large.then(|| self.pos.saturating_add(self.bulk_len).saturating_add(2))
+    }
+
     /// Forgets a request that was begun.
     pub fn reset(&mut self) {
         *self = Self::default();

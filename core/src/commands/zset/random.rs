@@ -44,7 +44,9 @@ fn several(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
     };
     let rng = &mut cx.shared.rng;
     if count < 0 {
-        return repeated(&mut cx.reply, rng, zset, count.unsigned_abs(), form);
+        let count = count.unsigned_abs();
+        let done = repeated(&mut cx.reply, rng, zset, count, form);
+        return done.map_err(|_| cx.too_long_reply(count));
     }
     let count = usize::try_from(count).unwrap_or(usize::MAX).min(zset.len());
     form.head(&mut cx.reply, count);
