@@ -43,8 +43,8 @@ impl<P: Platform> Outside<P> {
         let Some((_, before)) = self.current else { return };
         let out = connection.out.held();
         let beyond = replies_len.saturating_sub(REPLY_BUFFER_LEN);
-        let io =
-            IoUse { reply_capacity: 0, reply_chunk_bytes: out.buffer + out.chunk_bytes + beyond, ..before };
+        let reply_chunk_bytes = out.buffer + out.chunk_bytes + beyond;
+        let io = IoUse { claimed_bytes: 0, reply_capacity: 0, reply_chunk_bytes, ..before };
         engine.shared.charge(connection.slot, &io);
     }
 

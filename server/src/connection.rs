@@ -113,6 +113,7 @@ impl<S> Connection<S> {
             query_free: self.read.free(),
             argv_mem: decoded,
             input_bytes: size_of::<Self>() + self.read.memory() + self.parsed.memory(),
+            claimed_bytes: self.parsed.argument_end().map_or(0, |end| end.saturating_sub(self.read.memory())),
             reply_capacity: out.buffer,
             reply_peak: self.reply_peak.min(REPLY_BUFFER_LEN),
             reply_len: out.len,

@@ -141,6 +141,9 @@ impl<P: Platform> Outside<P> {
         }
         let idle_us = now_us.saturating_sub(connection.active_us);
         connection.read.shrink(idle_us > IDLE_BUFFER_US);
+        if idle_us > IDLE_BUFFER_US {
+            connection.parsed.shrink();
+        }
         if idle_us > IDLE_BUFFER_US && !self.switches.keep_reply_buffers {
             connection.out.shrink();
         }

@@ -27,6 +27,8 @@ use crate::workers::Crew;
 const WALL_CLOCK_PERIOD_US: u64 = 1000;
 /// What a client that never logged in may have waiting, beyond what the first reply buffer holds.
 const UNAUTHENTICATED_OUT_MAX: usize = crate::connection::REPLY_BUFFER_LEN + 1024;
+/// Limits on replies up to this are kept over a whole batch of requests, though some of its replies could be sent.
+const HELD_BACK_MAX: u64 = 1024 * 1024;
 /// Bytes of a broken request that are shown in the log.
 const PROTOCOL_DUMP_LEN: usize = 128;
 
@@ -440,6 +442,12 @@ impl<P: Platform> Outside<P> {
         });
         let stranger_over = stranger && (self.switches.enforce_reply_list || held > UNAUTHENTICATED_OUT_MAX);
         stranger_over || (hard_bytes > 0 && held as u64 >= hard_bytes)
+    }
+
+    //= valkey 9.1 client-output-buffer-limit: replies of one batch count together; past a small limit none of them is sent
+    /// The limit on a client's replies is so small that those of a batch wait for its end.
+    pub(crate) fn holds_replies_back(&self, slot: ClientSlot, engine: &Engine) -> bool {
+        (1..=HELD_BACK_MAX).contains(&output_limit(slot, engine).hard_bytes)
     }
 
     fn tell_output_limit(&mut self, connection: &Connection<Socket<P>>, engine: &Engine) {

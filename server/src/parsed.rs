@@ -32,6 +32,9 @@ const STEPS: [(Step, usize); 5] = [
     (Step::Member, 3),
 ];
 
+/// A list of arguments that has grown beyond this is given back.
+const SPANS_KEPT_MAX: usize = 2048;
+
 /// A whole request.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Request {
@@ -139,6 +142,13 @@ impl Parsed {
         self.requests.capacity() * size_of::<Request>() + self.spans.capacity() * size_of::<Span>()
     }
 
+    /// Gives its memory back if nothing waits in it.
+    pub(crate) fn shrink(&mut self) {
+        if !self.is_in_use() {
+            *self = Self::default();
+        }
+    }
+
     /// Forgets all.
     pub(crate) fn clear(&mut self) {
         self.requests.clear();
@@ -208,6 +218,8 @@ impl Parsed {
         self.next = 0;
         if self.decoder.in_progress() {
             self.spans.drain(..self.partial_from);
+        } else if self.spans.capacity() > SPANS_KEPT_MAX {
+            self.spans = Vec::new();
         } else {
             self.spans.clear();
         }

@@ -80,7 +80,7 @@ impl ReadBuf {
 
     /// Room for at least `least` more bytes, to be read into; for no more than `most` in all, if that is known to be enough.
     ///
-    /// The buffer at most doubles: memory follows what has arrived, never what was announced.
+    /// The buffer at most doubles, or little more: memory follows what has arrived, never what was announced.
     pub(crate) fn room(&mut self, least: usize, most: Option<usize>) -> &mut [u8] {
         if self.consumed > 0 {
             self.bytes.copy_within(self.consumed..self.filled, 0);
@@ -89,7 +89,9 @@ impl ReadBuf {
         }
         if self.bytes.len() - self.filled < least {
             let doubled = self.filled * 2;
-            let enough = most.filter(|&most| most > self.filled).map_or(doubled, |most| most.min(doubled));
+            // What is but a little more than the double is not worth another step.
+            let enough = most.filter(|&most| most > self.filled && most <= doubled + doubled / 8);
+            let enough = enough.unwrap_or(doubled);
             let target = (self.filled + least).max(enough).max(OWN_LEN_MIN);
             self.bytes.reserve_exact(target - self.bytes.len());
             self.bytes.resize(target, 0);
@@ -166,7 +168,7 @@ mod tests {
         while buf.len() < len {
             let before = buf.len();
             let room = buf.room(1, Some(len)).len();
-            assert!(before + room <= (2 * before).clamp(OWN_LEN_MIN, len));
+            assert!(before + room <= (2 * before + before / 4).clamp(OWN_LEN_MIN, len));
             buf.fill(room);
         }
         assert_eq!((buf.len(), buf.memory()), (len, len));

@@ -413,7 +413,11 @@ impl<P: Platform> Server<P> {
         if len > REPLY_BUFFER_LEN && self.outside.is_reply_too_large(connection, len, &self.engine) {
             return Some(Batch::Kill);
         }
-        if replies.len() >= REPLY_FLUSH_LEN && sends && self.outside.send(connection, replies).is_err() {
+        if replies.len() >= REPLY_FLUSH_LEN
+            && sends
+            && !self.outside.holds_replies_back(connection.slot, &self.engine)
+            && self.outside.send(connection, replies).is_err()
+        {
             return Some(Batch::Kill);
         }
         self.outside.charge_running(connection, replies.len(), &mut self.engine);

@@ -8,8 +8,12 @@
 //! none. One that is being closed counts no more from the moment that is decided, though its memory may come back
 //! later: nobody else goes for its sake.
 //!
-//! Invariant: `total` is the sum of the accounts of those who stay, `leaving` of those who go; a bucket's bytes are the
-//! sum of its clients'; each account knows where its client stands.
+//! A client that has told the length of a large argument claims room for it. Claims count against the limit though they
+//! take no memory yet: who cannot stay with its argument whole goes as soon as it announces it, as in the reference, which
+//! allocates the room at once.
+//!
+//! Invariant: `total` is the sum of the accounts of those who stay, `claimed` of their claims, `leaving` of the accounts of
+//! those who go; a bucket's bytes are the sum of its clients', claims included; each account knows where its client stands.
 
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -23,6 +27,8 @@ use super::shared::Shared;
 const BUCKET_MIN_LOG: u32 = 15;
 const BUCKET_MAX_LOG: u32 = 33;
 const BUCKETS: usize = (BUCKET_MAX_LOG - BUCKET_MIN_LOG + 1) as usize;
+/// A claim counts for no more than this, so that sums of what clients make up stay in range.
+const CLAIM_MAX: u64 = 1 << 39;
 /// Clients of a bucket among which the largest is looked for.
 const LOOKED_AT_MAX: usize = 64;
 
@@ -30,6 +36,8 @@ const LOOKED_AT_MAX: usize = 64;
 #[derive(Clone, Copy, Debug, Default)]
 struct Account {
     bytes: u64,
+    /// What it claims beyond that.
+    claimed: u64,
     /// Its bucket and its index there, unless it may not be evicted.
     place: Option<(usize, usize)>,
     /// It is being closed.
@@ -49,6 +57,7 @@ pub struct ClientMemory {
     accounts: Vec<Account>,
     buckets: [Bucket; BUCKETS],
     total: u64,
+    claimed: u64,
     leaving: u64,
 }
 
@@ -64,6 +73,12 @@ impl ClientMemory {
         self.total
     }
 
+    /// Same, with what they claim.
+    #[inline]
+    fn total_claimed(&self) -> u64 {
+        self.total + self.claimed
+    }
+
     /// What clients hold that are being closed: it will be free without anything more being done.
     #[inline]
     pub fn leaving(&self) -> u64 {
@@ -76,8 +91,8 @@ impl ClientMemory {
         self.buckets.iter().any(|bucket| !bucket.clients.is_empty())
     }
 
-    /// Charges a client with what it holds now, in place of what it held.
-    pub fn charge(&mut self, slot: ClientSlot, bytes: u64, is_evictable: bool) {
+    /// Charges a client with what it holds and claims now, in place of what it did.
+    pub fn charge(&mut self, slot: ClientSlot, bytes: u64, claimed: u64, is_evictable: bool) {
         let index = slot.0 as usize;
         if self.accounts.len() <= index {
             self.accounts.resize(index + 1, Account::default());
@@ -86,18 +101,21 @@ impl ClientMemory {
         if account.leaves {
             return;
         }
-        let old = core::mem::replace(&mut account.bytes, bytes);
-        self.total = self.total - old + bytes;
-        let (from, to) = (account.place, is_evictable.then(|| bucket_of(bytes)));
-        match (from, to) {
+        let old = *account;
+        (account.bytes, account.claimed) = (bytes, claimed);
+        self.total = self.total - old.bytes + bytes;
+        self.claimed = self.claimed - old.claimed + claimed;
+        let (before, after) = (old.bytes + old.claimed, bytes + claimed);
+        let to = is_evictable.then(|| bucket_of(after));
+        match (old.place, to) {
             (Some((bucket, _)), Some(to)) if bucket == to => {
                 let bucket = &mut self.buckets[to];
-                bucket.bytes = bucket.bytes - old + bytes;
+                bucket.bytes = bucket.bytes - before + after;
             }
             _ => {
-                self.take_out(slot, old);
+                self.take_out(slot, before);
                 if let Some(to) = to {
-                    self.stand(slot, to, bytes);
+                    self.stand(slot, to, after);
                 }
             }
         }
@@ -109,10 +127,11 @@ impl ClientMemory {
             return;
         };
         account.leaves = true;
-        let bytes = account.bytes;
+        let (bytes, claimed) = (account.bytes, core::mem::take(&mut account.claimed));
         self.total -= bytes;
+        self.claimed -= claimed;
         self.leaving += bytes;
-        self.take_out(slot, bytes);
+        self.take_out(slot, bytes + claimed);
     }
 
     /// Forgets a client that is gone.
@@ -128,7 +147,10 @@ impl ClientMemory {
     pub fn largest(&self) -> Option<ClientSlot> {
         let bucket = self.buckets.iter().rev().find(|bucket| !bucket.clients.is_empty())?;
         let looked_at = bucket.clients.iter().take(LOOKED_AT_MAX);
-        looked_at.copied().max_by_key(|slot| self.accounts[slot.0 as usize].bytes)
+        looked_at.copied().max_by_key(|slot| {
+            let account = &self.accounts[slot.0 as usize];
+            account.bytes + account.claimed
+        })
     }
 
     /// The buckets, one on each line (`DEBUG CLIENT-EVICTION`).
@@ -172,13 +194,14 @@ impl ClientMemory {
             self.accounts.iter().filter(|account| account.leaves == leaves).map(|account| account.bytes).sum()
         };
         assert_eq!((self.total, self.leaving), (sum(false), sum(true)));
+        assert_eq!(self.claimed, self.accounts.iter().map(|account| account.claimed).sum::<u64>());
         for (index, bucket) in self.buckets.iter().enumerate() {
             let mut bytes = 0;
             for (at, slot) in bucket.clients.iter().enumerate() {
                 let account = &self.accounts[slot.0 as usize];
                 assert_eq!((account.place, account.leaves), (Some((index, at)), false));
-                assert_eq!(bucket_of(account.bytes), index);
-                bytes += account.bytes;
+                assert_eq!(bucket_of(account.bytes + account.claimed), index);
+                bytes += account.bytes + account.claimed;
             }
             assert_eq!(bytes, bucket.bytes);
         }
@@ -191,7 +214,10 @@ impl Shared {
     /// Clients hold more than they may all together.
     #[inline]
     pub fn clients_are_over(&self) -> bool {
-        self.config.settings().maxmemory_clients.is_some_and(|limit| self.client_memory.total() > limit)
+        self.config
+            .settings()
+            .maxmemory_clients
+            .is_some_and(|limit| self.client_memory.total_claimed() > limit)
     }
 
     /// What a client holds all together, bytes.
@@ -202,10 +228,10 @@ impl Shared {
     /// Charges the client in a slot with what it holds; nothing for one whose command runs.
     pub fn charge(&mut self, slot: ClientSlot, io: &IoUse) {
         let Some(session) = self.clients.get(slot) else { return };
-        let bytes = Self::client_bytes(session, io);
+        let (bytes, claimed) = (Self::client_bytes(session, io), (io.claimed_bytes as u64).min(CLAIM_MAX));
         let is_limited = self.config.settings().maxmemory_clients.is_some();
         let is_evictable = is_limited && !session.flags.contains(SessionFlags::NO_EVICT);
-        self.client_memory.charge(slot, bytes, is_evictable);
+        self.client_memory.charge(slot, bytes, claimed, is_evictable);
     }
 }
 
@@ -232,7 +258,7 @@ mod tests {
     #[test]
     fn follows_a_model() {
         let (mut rng, mut memory) = (Rng::new(11), ClientMemory::default());
-        let mut model: BTreeMap<u32, (u64, bool)> = BTreeMap::new();
+        let mut model: BTreeMap<u32, (u64, u64, bool)> = BTreeMap::new();
         let rounds = if cfg!(miri) { 300 } else { 20_000 };
         for _ in 0..rounds {
             let slot = u32::try_from(rng.below(40)).unwrap();
@@ -245,7 +271,7 @@ mod tests {
                 1 => {
                     // Closed: it counts no more, and no charge changes that.
                     memory.leave(at);
-                    memory.charge(at, 1 << 40, true);
+                    memory.charge(at, 1 << 40, 1, true);
                     memory.check();
                     memory.forget(at);
                     model.remove(&slot);
@@ -253,14 +279,17 @@ mod tests {
                 _ => {
                     let shift = rng.below(36);
                     let (bytes, evictable) = (rng.below(1 << shift.max(1)), rng.below(4) > 0);
-                    memory.charge(at, bytes, evictable);
-                    model.insert(slot, (bytes, evictable));
+                    let claimed = rng.below(3) * rng.below(100_000);
+                    memory.charge(at, bytes, claimed, evictable);
+                    model.insert(slot, (bytes, claimed, evictable));
                 }
             }
             memory.check();
-            assert_eq!(memory.total(), model.values().map(|(bytes, _)| bytes).sum::<u64>());
-            let evictable = model.values().filter(|(_, evictable)| *evictable).map(|(bytes, _)| *bytes);
-            let largest = memory.largest().map(|slot| model[&slot.0].0);
+            assert_eq!(memory.total(), model.values().map(|(bytes, ..)| bytes).sum::<u64>());
+            let with_claim = |(bytes, claimed, _): &(u64, u64, bool)| bytes + claimed;
+            assert_eq!(memory.total_claimed(), model.values().map(with_claim).sum::<u64>());
+            let evictable = model.values().filter(|(.., evictable)| *evictable).map(with_claim);
+            let largest = memory.largest().map(|slot| with_claim(&model[&slot.0]));
             assert!(model.len() <= LOOKED_AT_MAX);
             assert_eq!(largest, evictable.max());
         }

@@ -105,6 +105,8 @@ pub struct IoUse {
     pub argv_mem: usize,
     /// Memory of requests, read and decoded, and of the I/O half itself.
     pub input_bytes: usize,
+    /// Memory that it will need beyond that for an argument whose length it has told; nothing is reserved for it.
+    pub claimed_bytes: usize,
     /// Memory of the first reply buffer; 0: it has none of its own.
     pub reply_capacity: usize,
     /// Highest use of the reply buffer lately.
