@@ -71,7 +71,7 @@ pub(crate) fn receive<N: Net>(connection: &mut Connection<N::Socket>, scratch: &
         connection.parsed.fill(connection.read.pending(), rules);
         connection.parsed.look_up(connection.read.pending());
         if connection.parsed.is_mid_request() {
-            connection.read.keep_part();
+            connection.read.keep_part(connection.parsed.argument_end());
         }
     }
 }

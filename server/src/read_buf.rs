@@ -63,11 +63,12 @@ impl ReadBuf {
         self.keep(bytes);
     }
 
-    /// Part of a request stays: from now on it is the client's query buffer.
-    pub(crate) fn keep_part(&mut self) {
+    /// Part of a request stays: from now on it is the client's query buffer. It will have `most` bytes, if that is known.
+    pub(crate) fn keep_part(&mut self, most: Option<usize>) {
         if self.is_lean {
             self.is_lean = false;
-            self.room(OWN_LEN_MIN, None);
+            let wanted = most.map_or(OWN_LEN_MIN, |most| most.saturating_sub(self.len()));
+            self.room(wanted.clamp(1, OWN_LEN_MIN), most);
         }
     }
 

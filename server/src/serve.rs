@@ -274,6 +274,10 @@ impl<P: Platform> Server<P> {
         let (used, batch) = self.execute_with(connection, own.pending(), &mut replies, false);
         connection.reply_peak = connection.reply_peak.max(replies.len().saturating_sub(before));
         connection.out.put_tail(replies);
+        if connection.out.is_empty() {
+            // Nothing to send: the next client may have the buffer.
+            connection.out.give_spare(&mut self.chunks);
+        }
         own.consume(used);
         connection.read = own;
         self.end_batch(connection, &batch)?;
