@@ -243,9 +243,11 @@ fn session_at<'a>(cx: &'a Ctx<'_>, slot: ClientSlot) -> Option<&'a Session> {
     if slot == cx.session.slot { Some(cx.session) } else { cx.shared.clients.get(slot) }
 }
 
+/// Clients that a filter means. One that is being closed is as good as gone, even if an I/O thread still has it.
 fn matching(cx: &Ctx<'_>, filter: &Filter) -> Vec<ClientSlot> {
     let passes = |slot: &ClientSlot| {
         session_at(cx, *slot)
+            .filter(|session| !session.flags.contains(SessionFlags::CLOSE_ASAP))
             .is_some_and(|session| filter.passes(session, *slot == cx.session.slot, cx.now.unix_ms()))
     };
     cx.shared.clients.slots().filter(passes).collect()
