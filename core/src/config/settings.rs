@@ -301,7 +301,7 @@ impl Reader<'_> {
         let limit = match text.strip_suffix(b"%") {
             Some(share) => {
                 let share = num::parse_u64(share).unwrap_or(0);
-                u64::try_from(u128::from(all) * u128::from(share) / 100).unwrap_or(u64::MAX)
+                u64::try_from(u128::from(all).saturating_mul(u128::from(share)) / 100).unwrap_or(u64::MAX)
             }
             None => num::parse_u64(text).unwrap_or(0),
         };
