@@ -101,7 +101,6 @@ impl Engine {
         let settings = self.shared.config.settings();
         let (Some(policy), tenacity) = (settings.eviction, settings.eviction_tenacity) else {
             self.eviction.goes_on = false;
-            self.eviction.goes_on = false;
             return Room::Full;
         };
         let (began_us, limit_us) = (host.monotonic_us(), time_limit_us(tenacity));
@@ -214,11 +213,13 @@ impl Engine {
         keys.exists_in(place.0, key) && (!volatile || keys.expiry_in(place.0, key).is_some())
     }
 
-    /// Bytes in use, without those that will be free without anything more being done.
+    /// Bytes in use, without what will be free soon: values that are to be freed, here or by another thread, and what
+    /// clients hold that are being closed.
     fn used_memory(&self, host: &mut dyn Host) -> u64 {
-        let used = host.used_memory(self.keyspace.slot_bytes());
-        let leaves = self.keyspace.garbage_bytes() + self.shared.client_memory.leaving();
-        used.saturating_sub(leaves + host.garbage().bytes_pending)
+        let leaves = self.keyspace.garbage_bytes()
+            + self.shared.client_memory.leaving()
+            + host.garbage().bytes_pending;
+        host.used_memory(self.keyspace.slot_bytes()).saturating_sub(leaves)
     }
 
     /// Removes a key. Returns how many bytes that has freed.

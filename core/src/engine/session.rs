@@ -151,8 +151,15 @@ impl Session {
         let multi = self.multi.as_ref().map_or(0, |multi| size_of::<Multi>() + multi.memory());
         let blocked = self.blocked.as_ref().map_or(0, |blocked| blocked.memory());
         let tracking = self.tracking.as_ref().map_or(0, |state| state.memory());
-        let own = size_of::<Self>() + texts + self.addr.len() + self.laddr.len();
-        own + self.watched_bytes + self.subscribed_bytes + multi + blocked + tracking
+        let addresses = self.addr.len() + self.laddr.len();
+        size_of::<Self>()
+            + texts
+            + addresses
+            + self.watched_bytes
+            + self.subscribed_bytes
+            + tracking
+            + multi
+            + blocked
     }
 
     /// Back to the state of a fresh connection: `RESET`.
