@@ -220,10 +220,11 @@ mod tests {
     fn all_directives_can_be_read_back() {
         let (old, mut new) = (Config::new(), Config::new());
         let text = rewrite(b"", &old, RewriteExtent::All);
-        for line in text.split(|&byte| byte == b'\n').filter(|line| !line.is_empty() && line[0] != b'#') {
+        let lines = text.split(|&byte| byte == b'\n');
+        for line in lines.filter(|line| !line.is_empty() && !line.starts_with(b"#")) {
             let words = split_words(line).unwrap();
-            let value = words[1..].join(&b' ');
-            new.set_many(&[(&words[0], &value)], Origin::Startup).unwrap();
+            let (name, values) = words.split_first().unwrap();
+            new.set_many(&[(name.as_slice(), values.join(&b' ').as_slice())], Origin::Startup).unwrap();
         }
         for directive in Config::directives() {
             assert_eq!(new.value(directive.name), old.value(directive.name), "{}", directive.name);
