@@ -507,6 +507,28 @@ fn what_is_evicted_is_told_before_the_reply() {
 }
 
 #[test]
+fn eviction_does_not_feed_on_its_messages() {
+    let server =
+        TestServer::start(&["--maxmemory-policy", "allkeys-lru", "--maxmemory-eviction-tenacity", "100"]);
+    let mut readers: Vec<Client> = (0..10).map(|_| resp3(&server)).collect();
+    let mut writer = resp2(&server);
+    readers.iter_mut().for_each(|reader| reader.ok("CLIENT TRACKING ON"));
+    for index in 0..300 {
+        let key = index.to_string() + &"x".repeat(1000);
+        writer.ok(&format!("SET {key} v"));
+        readers.iter_mut().for_each(|reader| reader.ask(&format!("GET {key}"), "$1\r\nv\r\n"));
+    }
+    // Each key that goes is told ten times, which takes ten times what it has taken.
+    let limit = info(&server, "used_memory") - 40_000;
+    writer.ok(&format!("CONFIG SET maxmemory {limit}"));
+    (0..20).for_each(|_| writer.expect_nothing());
+    writer.0.send(&request("DBSIZE"));
+    let left: u64 = writer.until("\r\n").trim_start_matches(':').trim().parse().unwrap();
+    assert!((200..290).contains(&left), "{left} keys are left");
+    readers[0].expect(">2\r\n$10\r\ninvalidate\r\n*1\r\n$100");
+}
+
+#[test]
 fn one_who_waited_is_told_after_its_reply() {
     both_ways(|server| {
         let (mut client, mut writer) = (resp3(server), resp2(server));
