@@ -10,6 +10,7 @@ use std::sync::Arc;
 use vireo_core::commands::client_line;
 use vireo_core::config::OutputLimit;
 use vireo_core::engine::host::{HostFacts, IoUse, LogLevel, NetTotals};
+use vireo_core::engine::stats::Stats;
 use vireo_core::engine::{ClientSlot, Engine, HostRequest, Moment, NewClient, SessionFlags};
 use vireo_core::offload::{Ignition, Scaler};
 use vireo_core::platform::{Addr, Clock, Event, IoErrorKind, Net, Platform, Poller, Signal, System};
@@ -56,6 +57,15 @@ pub(crate) struct MemoryMarks {
     pub(crate) objects_freed_before: u64,
 }
 
+/// A turn of the loop, from the end of one wait to the beginning of the next.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Turn {
+    /// Monotonic µs.
+    pub(crate) began_us: u64,
+    /// Commands that had run before it.
+    pub(crate) commands_before: u64,
+}
+
 /// Everything around the engine.
 pub(crate) struct Outside<P: Platform> {
     pub(crate) poller: Arc<P::Poller>,
@@ -91,8 +101,10 @@ pub(crate) struct Outside<P: Platform> {
     pub(crate) cron_due_us: u64,
     /// Where the periodic walk over the clients stands.
     pub(crate) cron_cursor: usize,
-    /// Begin of a turn that had something to do, monotonic µs, and how many commands had run before it.
-    pub(crate) active: Option<(u64, u64)>,
+    /// The turn of the loop that is under way.
+    pub(crate) turn: Turn,
+    /// It had something to do.
+    pub(crate) is_busy: bool,
     /// The millisecond, since 1970, whose work is done: no more key becomes due in it.
     pub(crate) done_to_ms: i64,
     /// The loop's reading of the clocks, refreshed each turn.
@@ -127,7 +139,8 @@ impl<P: Platform> Outside<P> {
             pause_changed: false,
             cron_due_us: 0,
             cron_cursor: 0,
-            active: None,
+            turn: Turn::default(),
+            is_busy: false,
             done_to_ms: 0,
             now: Moment::default(),
             wall_read: Moment::default(),
@@ -162,11 +175,11 @@ impl<P: Platform> Outside<P> {
         }
     }
 
-    /// Counts a turn of the loop that had something to do, for INFO; `commands` have run until now.
-    pub(crate) fn count_turn(&mut self, commands: u64) {
-        let Some((began_us, commands_before)) = self.active.take() else { return };
-        let commands = commands.saturating_sub(commands_before);
-        let duration_us = self.refresh_clock().saturating_sub(began_us);
+    /// Counts a turn of the loop that had something to do, for INFO.
+    pub(crate) fn count_turn(&mut self, stats: &mut Stats) {
+        let commands = stats.commands_processed.saturating_sub(self.turn.commands_before);
+        let duration_us = self.refresh_clock().saturating_sub(self.turn.began_us);
+        stats.turns.add(duration_us);
         self.totals.loop_duration_us += duration_us;
         self.totals.loop_duration_max_us = self.totals.loop_duration_max_us.max(duration_us);
         self.totals.loop_commands_max = self.totals.loop_commands_max.max(commands);

@@ -15,7 +15,7 @@ use crate::client_io::{self, Gone};
 use crate::connection::{Closing, Connection, REPLY_BUFFER_LEN};
 use crate::listen::Listeners;
 use crate::out_buf::OutBuf;
-use crate::outside::Outside;
+use crate::outside::{Outside, Turn};
 use crate::parsed::{Parsed, Rules};
 use crate::workers::PlatformWord;
 
@@ -83,7 +83,7 @@ impl<P: Platform> Server<P> {
     /// Turns until the process is told to stop.
     pub(crate) fn run(&mut self) {
         let mut events: Vec<Event> = Vec::with_capacity(EVENTS_LEN);
-        self.outside.refresh_clock();
+        self.outside.turn.began_us = self.outside.refresh_clock();
         while !self.outside.stopping {
             self.before_wait();
             if self.outside.stopping {
@@ -99,11 +99,12 @@ impl<P: Platform> Server<P> {
     fn turn(&mut self, events: &[Event]) {
         self.outside.totals.loop_cycles += 1;
         self.outside.totals.loop_events += events.len() as u64;
-        let now_us = self.outside.refresh_clock();
+        let began_us = self.outside.refresh_clock();
+        self.outside.turn = Turn { began_us, commands_before: self.engine.shared.stats.commands_processed };
         if events.is_empty() && self.outside.ready.is_empty() && !self.outside.has_results() {
             return;
         }
-        self.outside.active = Some((now_us, self.engine.shared.stats.commands_processed));
+        self.outside.is_busy = true;
         self.outside.scale_threads(&self.engine, events.len());
         self.take_results();
         for event in events {
@@ -159,10 +160,12 @@ impl<P: Platform> Server<P> {
     fn before_wait(&mut self) {
         self.outside.take_signals();
         if self.outside.may_be_due(&self.engine) {
+            self.outside.is_busy = true;
             self.hand_over_garbage();
             self.outside.expire_due(&mut self.engine);
         }
         if self.outside.cron_is_due() {
+            self.outside.is_busy = true;
             self.outside.cron(&mut self.engine);
         }
         if !self.engine.shared.deliveries.is_empty() || !self.engine.shared.requests.is_empty() {
@@ -186,8 +189,8 @@ impl<P: Platform> Server<P> {
         }
         self.fit_threads();
         self.outside.rest_threads(&self.engine);
-        if self.outside.active.is_some() {
-            self.outside.count_turn(self.engine.shared.stats.commands_processed);
+        if core::mem::take(&mut self.outside.is_busy) {
+            self.outside.count_turn(&mut self.engine.shared.stats);
         }
     }
 

@@ -8,7 +8,9 @@ use core::fmt::Write as _;
 use super::connection::{COMPAT_NAME, COMPAT_VERSION, REDIS_VERSION};
 use super::memory::ratio;
 use super::table::{COMMANDS, Command};
+use crate::engine::latency::Histogram;
 use crate::engine::pubsub::Topic;
+use crate::engine::stats::LongestSteps;
 use crate::engine::{Ctx, PauseKind, SessionFlags};
 
 /// Appends `name:value` lines.
@@ -237,12 +239,31 @@ pub(super) fn stats(text: &mut String, cx: &mut Ctx<'_>) {
         "eventloop_cycles": net.loop_cycles,
         "eventloop_duration_sum": net.loop_duration_us,
         "eventloop_duration_cmd_sum": s.commands_us,
+        "eventloop_duration_percentiles_usec": turns_line(&s.turns, net.loop_duration_max_us),
+        "eventloop_longest_step_usec": steps_line(&s.longest),
         "instantaneous_eventloop_cycles_per_sec": s.rates.cycles.per_second(),
         "instantaneous_eventloop_duration_usec": net.loop_duration_us.checked_div(net.loop_cycles).unwrap_or(0),
         "acl_access_denied_auth": s.denied_auth,
         "acl_access_denied_cmd": 0, "acl_access_denied_key": 0, "acl_access_denied_channel": 0,
         "acl_access_denied_tls_cert": 0, "acl_access_denied_db": 0,
     );
+}
+
+/// How long turns of the event loop took, in the form of Latencystats.
+fn turns_line(turns: &Histogram, max_us: u64) -> String {
+    let mut line = String::new();
+    for (name, percentile) in [("50", 50.0), ("99", 99.0), ("99.9", 99.9), ("99.99", 99.99)] {
+        let us = if turns.count() == 0 { 0 } else { turns.percentile_ns(percentile) / 1000 };
+        // Writing into a string cannot fail.
+        let _ = write!(line, "p{name}={},", us.min(max_us));
+    }
+    let _ = write!(line, "max={max_us}");
+    line
+}
+
+fn steps_line(longest: &LongestSteps) -> String {
+    let LongestSteps { command_us, expire_us, evict_us, reclaim_us, cron_us } = longest;
+    format!("command={command_us},expire={expire_us},evict={evict_us},reclaim={reclaim_us},cron={cron_us}")
 }
 
 pub(super) fn replication(text: &mut String, cx: &mut Ctx<'_>) {

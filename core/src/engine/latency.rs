@@ -36,11 +36,13 @@ pub struct Histogram {
     count: u64,
 }
 
-impl Histogram {
-    fn new() -> Self {
+impl Default for Histogram {
+    fn default() -> Self {
         Self { buckets: Box::new([0; BUCKETS]), count: 0 }
     }
+}
 
+impl Histogram {
     fn bucket(us: u64) -> usize {
         let linear = usize::try_from(us).unwrap_or(usize::MAX);
         if linear < LINEAR {
@@ -62,8 +64,9 @@ impl Histogram {
         }
     }
 
+    /// Adds a value.
     #[inline]
-    fn add(&mut self, us: u64) {
+    pub fn add(&mut self, us: u64) {
         let bucket = &mut self.buckets[Self::bucket(us)];
         *bucket = bucket.saturating_add(1);
         self.count += 1;
@@ -138,7 +141,7 @@ impl LatencyMonitor {
     #[inline]
     pub fn record_command(&mut self, command: &Command, duration_us: u64) {
         let slot = &mut self.histograms[usize::from(command.id.0)];
-        slot.get_or_insert_with(Histogram::new).add(duration_us);
+        slot.get_or_insert_with(Histogram::default).add(duration_us);
     }
 
     /// A command's histogram.
@@ -194,7 +197,7 @@ mod tests {
 
     #[test]
     fn percentiles_and_powers() {
-        let mut histogram = Histogram::new();
+        let mut histogram = Histogram::default();
         (1..=1000u64).for_each(|us| histogram.add(us));
         let p50 = histogram.percentile_ns(50.0);
         assert!((500_000..=504_000).contains(&p50), "{p50}");

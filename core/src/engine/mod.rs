@@ -287,6 +287,7 @@ impl Engine {
         counters.duration_us += outcome.duration_us;
         counters.failed += u64::from(failed);
         shared.stats.commands_us += outcome.duration_us;
+        shared.stats.longest.command_us = shared.stats.longest.command_us.max(outcome.duration_us);
         let settings = shared.config.settings();
         if settings.latency_tracking {
             shared.latency.record_command(command, outcome.duration_us);

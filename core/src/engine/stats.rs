@@ -4,6 +4,7 @@ use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
 use super::host::NetTotals;
+use super::latency::Histogram;
 use crate::commands::table::{COMMAND_COUNT, Command};
 
 /// Samples that a rate is averaged over.
@@ -60,6 +61,22 @@ pub struct Rates {
     sampled_us: u64,
 }
 
+/// The longest single pieces of work that a turn of the loop is made of, µs. A turn may be long because many clients are
+/// served in it; no other client waits longer than for one of these and for what else is ready.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct LongestSteps {
+    /// A command, with what it makes the table grow and what it evicts.
+    pub command_us: u64,
+    /// A step of expiry, its events included.
+    pub expire_us: u64,
+    /// A step of eviction between commands.
+    pub evict_us: u64,
+    /// A step of freeing.
+    pub reclaim_us: u64,
+    /// A run of the periodic work.
+    pub cron_us: u64,
+}
+
 /// Counters for INFO.
 #[derive(Debug)]
 pub struct Stats {
@@ -91,6 +108,10 @@ pub struct Stats {
     pub expire_cap_reached: u64,
     /// Flushed keys whose memory is given back.
     pub reclaimed: u64,
+    /// How long the turns of the event loop took that had something to do.
+    pub turns: Histogram,
+    /// The longest steps of these turns.
+    pub longest: LongestSteps,
     /// By command id.
     pub commands: Vec<CommandStats>,
     /// By error code.
@@ -118,6 +139,8 @@ impl Default for Stats {
             expire_us: 0,
             expire_cap_reached: 0,
             reclaimed: 0,
+            turns: Histogram::default(),
+            longest: LongestSteps::default(),
             commands,
             errors: BTreeMap::new(),
             rates: Rates::default(),
