@@ -120,6 +120,9 @@ fn settle<P: Platform>(outside: &mut Outside<P>, config: &Config) {
     if !cpus.is_empty() && !P::Threads::set_affinity(&cpus) {
         outside.log(LogLevel::Warning, format_args!("Cannot run on the processors of server-cpulist {cpus}"));
     }
+    if let Err(why) = allocator::set_background(config.is_on("jemalloc-bg-thread")) {
+        outside.log(LogLevel::Warning, format_args!("No thread for jemalloc-bg-thread: {why}"));
+    }
     // The log has the reason when the system refuses.
     let _ = outside.process.oom.apply(config);
 }

@@ -187,6 +187,7 @@ impl<P: Platform> Outside<P> {
                 log::configure(config);
                 Ok(())
             }
+            "jemalloc-bg-thread" => allocator::set_background(config.is_on("jemalloc-bg-thread")),
             "oom-score-adj" => self.process.oom.apply(config),
             "proc-title-template" => {
                 self.process.show_title(config, &self.facts.config_file);

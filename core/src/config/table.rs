@@ -149,7 +149,7 @@ pub(super) static DIRECTIVES: &[Directive] = &[
     row("import-mode", "", Kind::Bool, "no", DEBUG, unbuilt("no", "import mode is")),
     row("io-threads", "", Kind::Int { min: 1, max: 256 }, "1", DEBUG, LIVE),
     row("io-threads-always-active", "", Kind::Bool, "no", HIDDEN, LIVE),
-    row("jemalloc-bg-thread", "", Kind::Bool, "yes", NONE, LATER),
+    row("jemalloc-bg-thread", "", Kind::Bool, "yes", NONE, LIVE),
     row("key-load-delay", "", Kind::Int { min: INT_MIN, max: INT_MAX }, "0", HIDDEN, LATER),
     row("latency-monitor-threshold", "", Kind::Int { min: 0, max: i64::MAX }, "0", NONE, LIVE),
     row("latency-tracking", "", Kind::Bool, "yes", NONE, LIVE),
