@@ -9,9 +9,12 @@ use vireo_core::platform::{Clock, Platform};
 use crate::alloc;
 use crate::outside::Outside;
 
-/// Keys that one turn of the loop removes at most, and frees of flushed databases.
-const EXPIRE_BATCH: usize = 256;
-const RECLAIM_BATCH: usize = 1024;
+/// Keys that are removed between two looks at the clock, for which each may bring an event to many clients.
+const EXPIRE_BATCH: usize = 16;
+/// Allocations that are freed between two looks at the clock.
+const RECLAIM_BATCH: usize = 512;
+/// What one turn of the loop spends on each of both at the most, µs, but for the batch that passes it.
+const STEP_US: u64 = 250;
 /// Pairs of keys and clients that one turn forgets, of what clients had read that are gone.
 const FORGET_BATCH: usize = 256;
 /// Rates are sampled so often.
@@ -52,13 +55,16 @@ impl<P: Platform> Outside<P> {
     /// Removes keys whose time has come, and frees part of what was flushed.
     pub(crate) fn expire_due(&mut self, engine: &mut Engine) {
         if engine.keyspace.to_reclaim() > 0 {
-            let before = engine.keyspace.to_reclaim();
-            engine.keyspace.reclaim_step(RECLAIM_BATCH);
-            engine.shared.stats.reclaimed += (before - engine.keyspace.to_reclaim()) as u64;
+            self.reclaim(engine);
         }
         engine.shared.tracking.clean_step(FORGET_BATCH);
+        let mut now = self.now;
+        engine.serve_freed(&mut now, self);
         if engine.is_evicting() {
+            let began_us = self.mono_us();
             engine.make_room(self.now, self);
+            let longest = &mut engine.shared.stats.longest;
+            longest.evict_us = longest.evict_us.max(self.mono_us().saturating_sub(began_us));
         }
         engine.end_overdue_waits(self.now);
         let paused = engine.shared.pause.is_set();
@@ -71,13 +77,46 @@ impl<P: Platform> Outside<P> {
             self.done_to_ms = now_ms;
             return;
         }
-        let began_us = self.clock.monotonic_ns() / 1000;
-        let mut now = self.now;
-        let expired = engine.expire_step(&mut now, EXPIRE_BATCH, self);
-        let spent_us = (self.clock.monotonic_ns() / 1000).saturating_sub(began_us);
-        engine.shared.stats.expire_us += spent_us;
+        self.expire(engine);
+    }
+
+    /// Frees part of what waits for it.
+    fn reclaim(&mut self, engine: &mut Engine) {
+        let (before, began_us) = (engine.keyspace.to_reclaim(), self.mono_us());
+        let spent_us = loop {
+            let goes_on = engine.keyspace.reclaim_step(RECLAIM_BATCH);
+            let spent_us = self.mono_us().saturating_sub(began_us);
+            if !goes_on || spent_us >= STEP_US {
+                break spent_us;
+            }
+        };
+        let is_awaited = engine.shared.blocking.is_memory_awaited();
+        let stats = &mut engine.shared.stats;
+        if !is_awaited {
+            stats.reclaimed += before.saturating_sub(engine.keyspace.to_reclaim()) as u64;
+        }
+        stats.longest.reclaim_us = stats.longest.reclaim_us.max(spent_us);
+    }
+
+    /// Removes keys whose time has come.
+    fn expire(&mut self, engine: &mut Engine) {
+        let (began_us, mut now) = (self.mono_us(), self.now);
+        let (spent_us, is_cut_short) = loop {
+            let expired = engine.expire_step(&mut now, EXPIRE_BATCH, self);
+            let spent_us = self.mono_us().saturating_sub(began_us);
+            if expired < EXPIRE_BATCH || spent_us >= STEP_US {
+                break (spent_us, expired >= EXPIRE_BATCH);
+            }
+        };
+        let stats = &mut engine.shared.stats;
+        stats.expire_us += spent_us;
+        stats.expire_cap_reached += u64::from(is_cut_short);
+        stats.longest.expire_us = stats.longest.expire_us.max(spent_us);
         self.totals.cron_ns += spent_us * 1000;
-        engine.shared.stats.expire_cap_reached += u64::from(expired == EXPIRE_BATCH);
+    }
+
+    fn mono_us(&self) -> u64 {
+        self.clock.monotonic_ns() / 1000
     }
 
     /// There may be something due that was not at the last turn.
@@ -97,7 +136,10 @@ impl<P: Platform> Outside<P> {
     pub(crate) fn cron(&mut self, engine: &mut Engine) {
         let began_ns = self.clock.monotonic_ns();
         self.periodic(engine);
-        self.totals.cron_ns += self.clock.monotonic_ns().saturating_sub(began_ns);
+        let spent_ns = self.clock.monotonic_ns().saturating_sub(began_ns);
+        self.totals.cron_ns += spent_ns;
+        let longest = &mut engine.shared.stats.longest;
+        longest.cron_us = longest.cron_us.max(spent_ns / 1000);
     }
 
     fn periodic(&mut self, engine: &mut Engine) {

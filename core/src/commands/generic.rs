@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 
 use crate::config::NotifyClasses;
-use crate::engine::{Args, CmdError, CmdResult, Ctx};
+use crate::engine::{Args, CmdError, CmdResult, Ctx, Wait};
 use crate::glob::{Case, glob_match};
 use crate::num;
 
@@ -214,19 +214,28 @@ fn flush(cx: &mut Ctx<'_>, args: &Args<'_>, databases: core::ops::Range<usize>) 
         2 if args.is(1, "SYNC") => true,
         _ => return Err(CmdError::SYNTAX),
     };
+    if cx.session.blocked.is_some() {
+        // It was done when the wait for the memory began, which is over now.
+        cx.reply.ok();
+        return Ok(());
+    }
     cx.shared.all_is_stale();
     for db in databases.clone() {
         cx.all_changed(db, |cx, bytes| exists_in(cx, db, bytes));
     }
     let keyspace = cx.keys.keyspace();
     let removed: usize = databases.map(|db| keyspace.flush(db)).sum();
-    // Without SYNC the memory is given back in small steps between turns of the loop.
-    while sync && keyspace.reclaim_step(4096) {}
+    // The memory is given back in small steps between turns of the loop, so that nobody else has to wait for it.
+    let waits = sync && keyspace.to_reclaim() > 0;
     while sync && cx.shared.tracking.is_cleaning() {
         cx.shared.tracking.clean_step(4096);
     }
     cx.shared.stats.dirty += removed as u64;
-    cx.reply.ok();
+    if waits {
+        cx.wait(Wait::for_memory());
+    } else {
+        cx.reply.ok();
+    }
     Ok(())
 }
 

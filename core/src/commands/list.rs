@@ -10,6 +10,7 @@ use crate::engine::{Args, CmdError, CmdResult, Ctx};
 use crate::keyspace::Key;
 use crate::num;
 use crate::resp::Reply;
+use crate::types::Typed;
 use crate::types::list::{Direction, Element, End, Growth, List, ListLimits, Side};
 
 /// How far the parts of lists may grow, by the configuration.
@@ -112,6 +113,11 @@ pub(super) fn taken(cx: &mut Ctx<'_>, key: Key<'_>, event: &'static str, taken: 
     }
 }
 
+/// Has pieces of a list freed that were cut off.
+fn discard(cx: &mut Ctx<'_>, cut: Vec<List>) {
+    cut.into_iter().for_each(|piece| cx.keys.keyspace().discard(piece.into_object()));
+}
+
 /// A count of elements to be popped.
 fn parse_count(bytes: &[u8]) -> Result<usize, CmdError> {
     let count = num::parse_i64(bytes).filter(|&count| count >= 0).ok_or(CmdError::NOT_POSITIVE)?;
@@ -141,14 +147,16 @@ fn pop(cx: &mut Ctx<'_>, args: &Args<'_>, end: End) -> CmdResult {
         cx.reply.array(0);
         return Ok(());
     }
-    let popped = pop_many(&mut cx.reply, list, end, count);
+    let mut cut = Vec::new();
+    let popped = pop_many(&mut cx.reply, list, end, count, &mut cut);
     let all = Taken::from(list, popped, limits);
+    discard(cx, cut);
     taken(cx, key, pop_event(end), &all);
     Ok(())
 }
 
 /// Pops up to `count` elements into an array. Returns how many.
-fn pop_many(reply: &mut Reply<'_>, list: &mut List, end: End, count: usize) -> usize {
+fn pop_many(reply: &mut Reply<'_>, list: &mut List, end: End, count: usize, cut: &mut Vec<List>) -> usize {
     let count = count.min(list.len());
     reply.array(count);
     let (start, direction) = match end {
@@ -156,7 +164,7 @@ fn pop_many(reply: &mut Reply<'_>, list: &mut List, end: End, count: usize) -> u
         End::Tail => (list.len() - 1, Direction::Backward),
     };
     list.range(start, direction).take(count).for_each(|element| reply_element(reply, element));
-    list.delete_end(end, count);
+    list.delete_end(end, count, cut);
     count
 }
 
@@ -265,8 +273,10 @@ pub(crate) fn ltrim(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
     let (start, end) = (args.int(2)?, args.int(3)?);
     let (key, limits) = (cx.key(args, 1), limits(cx));
     if let Some(list) = cx.keys.write_as::<List>(key)? {
-        let gone = list.trim(enclosed(start, end, list.len()));
+        let mut cut = Vec::new();
+        let gone = list.trim(enclosed(start, end, list.len()), &mut cut);
         let gone = Taken::from(list, gone, limits);
+        discard(cx, cut);
         taken(cx, key, "ltrim", &gone);
     }
     cx.reply.ok();
@@ -467,8 +477,10 @@ impl MultiPop {
             let Some(list) = cx.keys.write_as::<List>(key)? else { continue };
             cx.reply.array(2);
             cx.reply.bulk(key.bytes);
-            let count = pop_many(&mut cx.reply, list, self.end, self.count);
+            let mut cut = Vec::new();
+            let count = pop_many(&mut cx.reply, list, self.end, self.count, &mut cut);
             let popped = Taken::from(list, count, limits);
+            discard(cx, cut);
             taken(cx, key, pop_event(self.end), &popped);
             return Ok(true);
         }

@@ -1,4 +1,4 @@
-//! Clients that wait for a key: who waits for what, until when, and whose turn it is.
+//! Clients that wait for a key, or for memory to be given back: who waits for what, until when, and whose turn it is.
 //!
 //! ```text
 //!             nothing to give                      key changed, and there is something to give
@@ -19,7 +19,7 @@ use alloc::vec::Vec;
 use super::context::OwnedArgs;
 use super::session::{ClientSlot, Session};
 use super::watch::DbKey;
-use crate::keyspace::Kind;
+use crate::keyspace::{Kind, ReclaimMark};
 use crate::resp::Reply;
 
 /// What a client is told that may not wait, because its command is part of a transaction. One that has waited in vain gets
@@ -30,6 +30,8 @@ pub enum Denied {
     NullArray,
     /// A null.
     Null,
+    /// What is waited for comes all the same.
+    Ok,
 }
 
 impl Denied {
@@ -37,6 +39,7 @@ impl Denied {
         match self {
             Self::NullArray => reply.null_array(),
             Self::Null => reply.null(),
+            Self::Ok => reply.ok(),
         }
     }
 }
@@ -57,7 +60,7 @@ pub struct Blocked {
     pub(super) request: OwnedArgs,
     /// The database it waits in.
     pub(super) db: u32,
-    /// The keys it waits for.
+    /// The keys it waits for; none: until what was flushed is freed.
     pub(super) keys: Vec<Vec<u8>>,
     /// What they must hold.
     pub(super) kind: Kind,
@@ -78,7 +81,7 @@ impl Blocked {
 /// What a command asks for that finds nothing to give.
 #[derive(Debug)]
 pub struct Wait {
-    /// The keys it waits for.
+    /// The keys it waits for; none: until what was flushed is freed.
     pub keys: Vec<Vec<u8>>,
     /// What they must hold.
     pub kind: Kind,
@@ -88,6 +91,14 @@ pub struct Wait {
     pub denied: Denied,
     /// A key that goes or becomes another type ends the wait too.
     pub wants_deletes: bool,
+}
+
+impl Wait {
+    /// To wait until what was flushed is freed.
+    pub fn for_memory() -> Self {
+        let (keys, kind) = (Vec::new(), Kind::String);
+        Self { keys, kind, deadline_ms: None, denied: Denied::Ok, wants_deletes: false }
+    }
 }
 
 /// All who wait.
@@ -101,6 +112,8 @@ pub struct Blocking {
     ready: VecDeque<DbKey>,
     /// The same keys, to be found, as FLUSHALL may make as many ready as there are; and how they became so.
     is_ready: BTreeMap<DbKey, Ready>,
+    /// Who waits for memory to be given back, the first first.
+    for_memory: VecDeque<(ClientSlot, ReclaimMark)>,
     len: usize,
 }
 
@@ -150,6 +163,9 @@ impl Blocking {
         if let Some(at) = blocked.deadline_ms {
             self.deadlines.insert((at, session.slot));
         }
+        if blocked.keys.is_empty() {
+            self.for_memory.push_back((session.slot, ReclaimMark::default()));
+        }
         self.len += 1;
         session.blocked = Some(blocked);
     }
@@ -174,6 +190,9 @@ impl Blocking {
         }
         if let Some(at) = blocked.deadline_ms {
             self.deadlines.remove(&(at, session.slot));
+        }
+        if blocked.keys.is_empty() {
+            self.for_memory.retain(|&(slot, _)| slot != session.slot);
         }
         self.len -= 1;
         Some(blocked)
@@ -226,6 +245,16 @@ impl Blocking {
     /// Who waits for a key, the first first.
     pub(super) fn waiting(&self, place: &DbKey) -> Vec<ClientSlot> {
         self.by_key.get(place).map_or_else(Vec::new, |waiting| waiting.iter().copied().collect())
+    }
+
+    /// Somebody waits for memory: what is freed then was not put off.
+    pub fn is_memory_awaited(&self) -> bool {
+        !self.for_memory.is_empty()
+    }
+
+    /// Who is next to wait for memory, and for how much of it.
+    pub(super) fn first_for_memory(&mut self) -> Option<&mut (ClientSlot, ReclaimMark)> {
+        self.for_memory.front_mut()
     }
 
     /// A client whose time is over.

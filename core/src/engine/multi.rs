@@ -252,6 +252,19 @@ impl Engine {
         self.shared.deliveries[before..=reply].rotate_right(1);
     }
 
+    /// Answers those who waited until what they flushed was freed.
+    pub fn serve_freed(&mut self, now: &mut Moment, host: &mut dyn Host) {
+        while let Some((slot, mark)) = self.shared.blocking.first_for_memory() {
+            let slot = *slot;
+            if !self.keyspace.is_reclaimed(mark) {
+                return;
+            }
+            let Some(mut session) = self.shared.clients.take(slot) else { return };
+            self.serve(&mut session, now, host);
+            self.shared.clients.put(session);
+        }
+    }
+
     /// Ends the waits whose time is over.
     pub fn end_overdue_waits(&mut self, now: Moment) {
         while let Some(slot) = self.shared.blocking.overdue(now.unix_ms()) {

@@ -418,6 +418,11 @@ impl<'a> Keys<'a> {
         is_empty
     }
 
+    /// Remembers that a key's object has something left to be freed of what was removed.
+    pub fn tidy_later(&mut self, key: Key<'_>) {
+        self.keyspace.tidy_later(self.db, key.bytes);
+    }
+
     /// Sets an object, whatever the key held. Its expiry goes.
     pub fn set_object(&mut self, key: Key<'_>, object: Object) {
         self.set(key, NewValue::Object(Box::new(object)), ExpireChange::Clear);
@@ -560,7 +565,12 @@ impl<'a> Keys<'a> {
                 NewValue::Raw(&bytes)
             }
             CopiedValue::Shared(shared) => NewValue::Shared(shared),
-            CopiedValue::Object(object) => NewValue::Object(object),
+            CopiedValue::Object(object) => {
+                if object.is_untidy() {
+                    self.tidy_later(key);
+                }
+                NewValue::Object(object)
+            }
         };
         self.shard_mut(key).insert(key, value, copied.expire_at, access);
         self.log_new(key);

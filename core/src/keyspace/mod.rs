@@ -13,13 +13,13 @@ mod hash;
 mod keys;
 #[cfg(any(test, fuzzing))]
 pub mod model;
+mod reclaim;
 mod sample;
 mod shard;
 mod slab;
 mod table;
 
 use alloc::boxed::Box;
-use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
 pub use self::access::AccessPolicy;
@@ -27,7 +27,9 @@ pub use self::entry::{Encoding, Entry, Garbage, Kind, SharedBytes, StringView};
 pub(crate) use self::expiry::{ExpiryIndex, Stamp};
 pub use self::hash::{HashSeed, Key, KeyHasher};
 pub use self::keys::{Copied, ExpireChange, Keys, WrongType};
+pub use self::reclaim::ReclaimMark;
 
+use self::reclaim::Reclaim;
 use self::shard::Shard;
 use crate::types::{MemberArg, Object};
 
@@ -132,8 +134,8 @@ impl ExpireStep {
     }
 }
 
-/// So many fields of a hash go at once at the most, with one event.
-const FIELDS_AT_ONCE_MAX: usize = 1024;
+/// So many fields go in one step at the most; those of one hash with one event.
+const FIELDS_AT_ONCE_MAX: usize = 256;
 
 /// The data of one database.
 #[derive(Debug)]
@@ -147,14 +149,8 @@ pub struct Keyspace {
     databases: Vec<Database>,
     hasher: KeyHasher,
     shard_bits: u8,
-    /// Shards of flushed databases, freed in steps.
-    flushed: VecDeque<Shard>,
-    /// Large strings, to be freed by another thread.
-    strings: Vec<SharedBytes>,
-    /// Large objects, freed by another thread or in steps.
-    objects: VecDeque<Box<Object>>,
-    /// What `objects` held when they came.
-    garbage_bytes: u64,
+    /// What waits to be freed.
+    reclaim: Reclaim,
     /// Counters.
     pub stats: KeyspaceStats,
     /// What is written down to `log`.
@@ -207,16 +203,12 @@ impl Keyspace {
         let hasher = KeyHasher::new(seed);
         let shard_bits = layout.shard_bits.min(8);
         let databases = (0..layout.databases.max(1)).map(|_| Database::new(hasher, shard_bits)).collect();
-        let (flushed, stats) = (VecDeque::new(), KeyspaceStats::default());
         Self {
             databases,
             hasher,
             shard_bits,
-            flushed,
-            strings: Vec::new(),
-            objects: VecDeque::new(),
-            garbage_bytes: 0,
-            stats,
+            reclaim: Reclaim::default(),
+            stats: KeyspaceStats::default(),
             logs: KeyLog::default(),
             log: Vec::new(),
             random: 0x2545_f491_4f6c_dd1d,
@@ -266,8 +258,8 @@ impl Keyspace {
 
     /// Bytes in use of what lies in blocks, which whoever counts allocations leaves out: slots of entries, buckets.
     pub fn slot_bytes(&self) -> u64 {
-        let shards = self.databases.iter().flat_map(|database| &database.shards).chain(&self.flushed);
-        shards.map(|shard| shard.slot_bytes() as u64).sum()
+        let shards = self.databases.iter().flat_map(|database| &database.shards);
+        shards.map(|shard| shard.slot_bytes() as u64).sum::<u64>() + self.reclaim.flushed_slot_bytes()
     }
 
     /// Buckets of a database's tables.
@@ -353,56 +345,6 @@ impl Keyspace {
             .for_each(|shard| shard.keep_garbage(keeps));
     }
 
-    /// Adds the large values that were removed, for somebody else to free. Returns what they hold, bytes.
-    pub fn take_garbage(&mut self, into: &mut Vec<Garbage>) -> u64 {
-        into.extend(self.strings.drain(..).map(Garbage::Bytes));
-        into.extend(self.objects.drain(..).map(Garbage::Object));
-        core::mem::take(&mut self.garbage_bytes)
-    }
-
-    /// Takes values to be freed later, or frees them where that is not to be put off.
-    pub fn put_garbage(&mut self, garbage: Vec<Garbage>) {
-        if !self.frees_lazily {
-            return;
-        }
-        for one in garbage {
-            match one {
-                Garbage::Bytes(bytes) => {
-                    // One that a reply holds, too, is freed when that is sent.
-                    if SharedBytes::strong_count(&bytes) == 1 {
-                        self.garbage_bytes += bytes.capacity() as u64;
-                    }
-                    self.strings.push(bytes);
-                }
-                Garbage::Object(object) => {
-                    self.garbage_bytes += object.memory() as u64;
-                    self.objects.push_back(object);
-                }
-            }
-        }
-    }
-
-    /// Exchanges two databases.
-    pub fn swap(&mut self, a: usize, b: usize) {
-        self.databases.swap(a, b);
-    }
-
-    /// Empties a database. The memory is freed by [`Self::reclaim_step`]. Returns how many keys it had.
-    pub fn flush(&mut self, db: usize) -> usize {
-        let mut fresh = Database::new(self.hasher, self.shard_bits);
-        fresh.shards.iter_mut().for_each(|shard| shard.keep_garbage(self.keeps_garbage));
-        let Some(database) = self.databases.get_mut(db) else { return 0 };
-        let old = core::mem::replace(database, fresh);
-        let count = old.len();
-        self.flushed.extend(old.shards.into_iter().filter(|shard| shard.len() > 0));
-        count
-    }
-
-    /// What values hold that are to be freed: it counts as used until then.
-    pub fn garbage_bytes(&self) -> u64 {
-        self.garbage_bytes
-    }
-
     /// The key that expires next, with its database.
     pub fn first_to_expire(&self) -> Option<(u32, Vec<u8>)> {
         let shards = self
@@ -415,42 +357,8 @@ impl Keyspace {
         firsts.min_by_key(|&(at, db, _)| (at, db)).map(|(_, db, entry)| (db, entry.key().to_vec()))
     }
 
-    /// Frees about `budget` keys of flushed databases and elements of large objects; `false` when nothing is left.
-    pub fn reclaim_step(&mut self, budget: usize) -> bool {
-        if let Some(object) = self.objects.front_mut() {
-            let before = object.memory();
-            let goes_on = object.dismantle(budget);
-            let after = if goes_on { object.memory() } else { 0 };
-            self.garbage_bytes = self.garbage_bytes.saturating_sub(before.saturating_sub(after) as u64);
-            if !goes_on {
-                self.objects.pop_front();
-            }
-            return true;
-        }
-        let mut steps = budget / 4 + 1;
-        while let Some(shard) = self.flushed.front_mut() {
-            if steps == 0 {
-                return true;
-            }
-            steps -= 1;
-            let goes_on = shard.dismantle_step();
-            let garbage = core::mem::take(shard.garbage());
-            if !goes_on {
-                self.flushed.pop_front();
-            }
-            self.put_garbage(garbage);
-        }
-        false
-    }
-
-    /// Keys of flushed databases, and large objects, that are not freed yet.
-    #[inline]
-    pub fn to_reclaim(&self) -> usize {
-        self.flushed.iter().map(Shard::len).sum::<usize>() + self.objects.len()
-    }
-
-    /// Removes keys whose time has come, the earliest of each shard first, then such fields of hashes; at most `budget` of
-    /// them.
+    /// Removes keys whose time has come, the earliest of each shard first, at most `budget` of them; where that was enough,
+    /// such fields of hashes too.
     pub fn expire_step(&mut self, now_ms: i64, mut budget: usize) -> ExpireStep {
         let mut step = ExpireStep { expired: 0, next_due_ms: None };
         let mut garbage = Vec::new();
@@ -480,7 +388,7 @@ impl Keyspace {
         self.stats.expired += step.expired as u64;
         self.frees_lazily = self.expires_lazily;
         self.put_garbage(garbage);
-        self.expire_fields(now_ms, budget, &mut step);
+        self.expire_fields(now_ms, if budget > 0 { FIELDS_AT_ONCE_MAX } else { 0 }, &mut step);
         step
     }
 
@@ -495,7 +403,7 @@ impl Keyspace {
                         step.is_due_at(at);
                         break;
                     }
-                    let count = shard.expire_fields(entry, now_ms, budget.min(FIELDS_AT_ONCE_MAX));
+                    let count = shard.expire_fields(entry, now_ms, budget);
                     let view = shard.view(entry);
                     let (key, is_empty) = (view.key(), view.object().is_some_and(Object::is_empty));
                     if self.logs.fields_expired && count > 0 {

@@ -32,7 +32,7 @@ pub(super) struct Shard {
 /// Values from this length on are worth handing to another thread to be freed.
 const GARBAGE_LEN_MIN: usize = 16 * 1024;
 /// Objects of more allocations are freed in steps, or by another thread.
-const FREE_EFFORT_MAX: usize = 64;
+pub(super) const FREE_EFFORT_MAX: usize = 64;
 
 impl Shard {
     pub(super) fn new(hasher: KeyHasher) -> Self {
@@ -224,15 +224,14 @@ impl Shard {
         Some((self.expiry.first()?.at, self.expiry.last()?.at))
     }
 
-    /// Frees part of a shard that nobody uses any more; `false` when nothing is left. A step is one bucket.
-    pub(super) fn dismantle_step(&mut self) -> bool {
-        let Some(chain) = self.table.dismantle_bucket() else { return false };
-        self.expiry = ExpiryIndex::default();
-        self.timed_hashes = ExpiryIndex::default();
-        for entry in chain {
-            self.free(entry);
+    /// Frees part of a shard that nobody uses any more: a leaf of an index or a bucket. Returns about how many allocations
+    /// that were; `None` when nothing is left.
+    pub(super) fn dismantle_step(&mut self) -> Option<usize> {
+        if self.expiry.dismantle_leaf() || self.timed_hashes.dismantle_leaf() {
+            return Some(1);
         }
-        true
+        let chain = self.table.dismantle_bucket()?;
+        Some(1 + chain.into_iter().map(|entry| self.free(entry)).sum::<usize>())
     }
 
     fn put_in_place(&mut self, hash: u64, old: EntryPtr, new: EntryPtr, expire: Option<i64>) {
@@ -242,16 +241,22 @@ impl Shard {
         self.free(old);
     }
 
-    fn free(&mut self, entry: EntryPtr) {
+    /// Frees an entry; a large value is left in `garbage`. Returns about how many allocations were freed.
+    fn free(&mut self, entry: EntryPtr) -> usize {
         // SAFETY: the entry came from this slab and the table has let go of it.
-        let Some(large) = (unsafe { entry.free(&mut self.slab) }) else { return };
-        let takes_long = match &large {
-            Garbage::Bytes(bytes) => self.keeps_garbage && bytes.len() >= GARBAGE_LEN_MIN,
-            Garbage::Object(object) => object.free_effort() > FREE_EFFORT_MAX,
+        let Some(large) = (unsafe { entry.free(&mut self.slab) }) else { return 1 };
+        let (takes_long, effort) = match &large {
+            Garbage::Bytes(bytes) => (self.keeps_garbage && bytes.len() >= GARBAGE_LEN_MIN, 1),
+            Garbage::Object(object) => {
+                let effort = object.free_effort();
+                (effort > FREE_EFFORT_MAX, effort)
+            }
         };
         if takes_long {
             self.garbage.push(large);
+            return 1;
         }
+        1 + effort
     }
 
     /// Large strings are freed elsewhere from now on, or here again.
@@ -327,6 +332,6 @@ impl Shard {
 
 impl Drop for Shard {
     fn drop(&mut self) {
-        while self.dismantle_step() {}
+        while self.dismantle_step().is_some() {}
     }
 }

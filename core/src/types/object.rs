@@ -100,6 +100,14 @@ impl Object {
         }
     }
 
+    /// Same as [`Self::memory`] in O(1), about.
+    pub fn memory_about(&self) -> usize {
+        match self {
+            Self::Stream(stream) => stream.memory_about(),
+            _ => self.memory(),
+        }
+    }
+
     /// Heap memory it holds, bytes.
     pub fn memory(&self) -> usize {
         match self {
@@ -134,25 +142,40 @@ impl Object {
         }
     }
 
-    /// About how many allocations go when it is freed: what is above a bound is freed in steps.
+    /// About how many allocations go when it is freed: what is above a bound is freed in steps. O(1).
     pub fn free_effort(&self) -> usize {
         match self {
             Self::Hash(hash) => hash.free_effort(),
             Self::List(list) => list.nodes().len(),
             Self::Set(set) => set.free_effort(),
             Self::Zset(zset) => zset.free_effort(),
-            Self::Stream(stream) => stream.entries().nodes() + stream.groups().count(),
+            Self::Stream(stream) => stream.free_effort(),
         }
     }
 
-    /// Frees about `budget` elements; `false` when nothing is left.
-    pub fn dismantle(&mut self, budget: usize) -> bool {
+    /// Frees about `budget` allocations. Returns what is left of the budget: more than 0 only when no more than the object
+    /// itself is to be freed. Nothing else may be asked of it once this has begun.
+    pub fn dismantle(&mut self, budget: usize) -> usize {
         match self {
             Self::Hash(hash) => hash.dismantle(budget),
             Self::List(list) => list.dismantle(budget),
             Self::Set(set) => set.dismantle(budget),
             Self::Zset(zset) => zset.dismantle(budget),
             Self::Stream(stream) => stream.dismantle(budget),
+        }
+    }
+
+    /// Something is left to be freed of what a command has removed.
+    pub fn is_untidy(&self) -> bool {
+        matches!(self, Self::Zset(zset) if zset.is_untidy())
+    }
+
+    /// Does part of that, about as much work as freeing `budget` allocations. Returns what is left of the budget: more than 0
+    /// only when nothing is left to be done.
+    pub fn tidy(&mut self, budget: usize) -> usize {
+        match self {
+            Self::Zset(zset) => zset.tidy(budget),
+            _ => budget,
         }
     }
 

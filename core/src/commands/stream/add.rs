@@ -1,6 +1,8 @@
 //! XADD and XTRIM.
 
-use super::{changed_entries, exact_id, write_id};
+use alloc::vec::Vec;
+
+use super::{changed_entries, discard, exact_id, write_id};
 use crate::config::NotifyClasses as Class;
 use crate::engine::{Args, CmdError, CmdResult, Ctx};
 use crate::num;
@@ -128,7 +130,9 @@ pub(crate) fn xadd(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
     let entries = cx.keys.write_or_insert(key, Stream::new)?.entries_mut();
     let added = entries.append(id, now_ms, args.iter_from(options.rest), limits);
     let id = added.map_err(|error| CmdError::Text(error.text()))?;
-    let trimmed = options.trim.map_or(0, |(to, mode)| entries.trim(to, mode));
+    let mut cut = Vec::new();
+    let trimmed = options.trim.map_or(0, |(to, mode)| entries.trim(to, mode, &mut cut));
+    discard(cx, cut);
     write_id(&mut cx.reply, id);
     cx.changed(Class::STREAM, "xadd", key.bytes);
     cx.wake(key.bytes);
@@ -143,10 +147,12 @@ pub(crate) fn xtrim(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
     let options = Options::parse(args, Form::Trim, node_limits(cx))?;
     let key = cx.key(args, 1);
     let stream = cx.keys.write_as::<Stream>(key)?;
+    let mut cut = Vec::new();
     let trimmed = match (stream, options.trim) {
-        (Some(stream), Some((to, mode))) => stream.entries_mut().trim(to, mode),
+        (Some(stream), Some((to, mode))) => stream.entries_mut().trim(to, mode, &mut cut),
         _ => 0,
     };
+    discard(cx, cut);
     if trimmed > 0 {
         changed_entries(cx, trimmed, "xtrim", key.bytes);
     }

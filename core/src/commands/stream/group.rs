@@ -1,6 +1,9 @@
 //! XGROUP and XACK: groups and their consumers.
 
-use super::{bad_subcommand, exact_id, exact_ids, no_group, read_group};
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+
+use super::{bad_subcommand, discard, exact_id, exact_ids, no_group, read_group};
 use crate::config::NotifyClasses as Class;
 use crate::engine::{Args, CmdError, CmdResult, Ctx};
 use crate::keyspace::Key;
@@ -108,7 +111,9 @@ pub(crate) fn xgroup_setid(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
 pub(crate) fn xgroup_destroy(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
     let key = cx.key(args, 2);
     let stream = cx.keys.write_as::<Stream>(key)?.ok_or(NO_STREAM)?;
-    let existed = stream.remove_group(args.at(3)).is_some();
+    let removed = stream.remove_group(args.at(3));
+    let existed = removed.is_some();
+    discard(cx, removed.map(|group| Stream::of_group(args.at(3), group)));
     if existed {
         cx.changed_within("xgroup-destroy", key.bytes);
         // Those who wait for it are to be told.
@@ -132,7 +137,9 @@ pub(crate) fn xgroup_createconsumer(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdRes
 /// XGROUP DELCONSUMER key group consumer
 pub(crate) fn xgroup_delconsumer(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
     let key = cx.key(args, 2);
-    let pending = group_mut(cx, args, key)?.group.delete_consumer(args.at(4));
+    let mut cut = Vec::new();
+    let pending = group_mut(cx, args, key)?.group.delete_consumer(args.at(4), &mut cut);
+    discard(cx, cut.into_iter().map(|piece| Stream::of_group(args.at(3), Box::new(piece))));
     if pending.is_some() {
         cx.changed_within("xgroup-delconsumer", key.bytes);
     }

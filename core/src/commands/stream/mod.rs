@@ -38,7 +38,13 @@ use crate::engine::{Args, CmdError, Ctx};
 use crate::keyspace::Key;
 use crate::num;
 use crate::resp::Reply;
+use crate::types::Typed;
 use crate::types::stream::{ConsumerId, Entry, Group, IdBound, IdError, Stream, StreamId};
+
+/// Has pieces of a stream freed that were cut off.
+fn discard(cx: &mut Ctx<'_>, cut: impl IntoIterator<Item = Stream>) {
+    cut.into_iter().for_each(|piece| cx.keys.keyspace().discard(piece.into_object()));
+}
 
 const INVALID_ID: CmdError = CmdError::Text(IdError::Invalid.text());
 

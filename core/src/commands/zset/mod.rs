@@ -13,6 +13,8 @@ mod remove;
 mod scan;
 mod source;
 
+use alloc::vec::Vec;
+
 use crate::commands::element::reply_element;
 use crate::config::NotifyClasses as Class;
 use crate::engine::{Args, CmdError, CmdResult, Ctx};
@@ -54,6 +56,14 @@ pub(super) fn put(zset: &mut Zset, member: Element<'_>, score: f64, rules: &Rule
     match zset.insert(member.text(&mut itoa::Buffer::new()), score, rules) {
         Change::Full => Err(FULL),
         Change::Added | Change::Updated | Change::Unchanged => Ok(()),
+    }
+}
+
+/// Has freed in steps what was cut off from a set, or inside it.
+fn discard(cx: &mut Ctx<'_>, key: Key<'_>, cut: Vec<Zset>, is_untidy: bool) {
+    cut.into_iter().for_each(|zset| cx.keys.keyspace().discard(zset.into_object()));
+    if is_untidy {
+        cx.keys.tidy_later(key);
     }
 }
 

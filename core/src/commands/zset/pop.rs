@@ -2,7 +2,7 @@
 
 use alloc::vec::Vec;
 
-use super::{changed, positive};
+use super::{changed, discard, positive};
 use crate::commands::element::reply_element;
 use crate::commands::timeout;
 use crate::config::NotifyClasses as Class;
@@ -100,8 +100,11 @@ fn take(cx: &mut Ctx<'_>, key: Key<'_>, end: End, count: usize, shape: Shape) ->
         End::Min => zset.iter(range.clone()).for_each(&mut each),
         End::Max => zset.iter(range.clone()).rev().for_each(&mut each),
     }
-    zset.remove_range(range);
-    let is_gone = zset.is_empty() && cx.keys.delete_if_empty(key);
+    let mut cut = Vec::new();
+    zset.remove_range(range, &mut cut);
+    let (is_all, is_untidy) = (zset.is_empty(), zset.is_untidy());
+    discard(cx, key, cut, is_untidy);
+    let is_gone = is_all && cx.keys.delete_if_empty(key);
     changed(cx, count, end.event(), key.bytes);
     if is_gone {
         cx.notify(Class::GENERIC, "del", key.bytes);

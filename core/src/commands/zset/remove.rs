@@ -1,8 +1,9 @@
 //! Removing members: by name, rank, score or bytes.
 
+use alloc::vec::Vec;
 use core::ops::Range;
 
-use super::{bounds, changed, indexes, ranks};
+use super::{bounds, changed, discard, indexes, ranks};
 use crate::config::NotifyClasses as Class;
 use crate::engine::{Args, CmdResult, Ctx};
 use crate::types::zset::{Window, Zset};
@@ -53,9 +54,11 @@ fn remove(
     let mut removed = Removed::default();
     if let Some(zset) = cx.keys.write_as::<Zset>(key)? {
         let range = range(zset);
-        let count = range.len();
-        zset.remove_range(range);
+        let (count, mut cut) = (range.len(), Vec::new());
+        zset.remove_range(range, &mut cut);
         removed = Removed { count, is_all: zset.is_empty() };
+        let is_untidy = zset.is_untidy();
+        discard(cx, key, cut, is_untidy);
     }
     finish(cx, args, &removed, event)
 }

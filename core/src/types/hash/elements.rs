@@ -76,8 +76,13 @@ impl Elements {
         self.0.remove(handle);
     }
 
+    /// See [`Store::allocations`].
+    pub(super) fn allocations(&self) -> usize {
+        self.0.allocations()
+    }
+
     /// See [`Store::dismantle_page`].
-    pub(super) fn dismantle_page(&mut self) -> bool {
+    pub(super) fn dismantle_page(&mut self) -> usize {
         self.0.dismantle_page()
     }
 

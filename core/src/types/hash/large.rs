@@ -189,16 +189,24 @@ impl FieldTable {
         self.index.scan(cursor, count, |handle| each(self.elements.get(handle)))
     }
 
-    /// Frees about `budget` fields of a hash that nobody uses any more; `false` when nothing is left. Nothing else may
-    /// be asked of it once this has begun.
-    pub(super) fn dismantle(&mut self, budget: usize) -> bool {
-        // A page, these buckets and a leaf have about a hundred fields each.
-        (0..budget.div_ceil(100).max(1)).all(|_| {
-            let had_page = self.elements.dismantle_page();
-            let had_buckets = self.index.dismantle_buckets(12);
-            let had_leaf = self.times.dismantle_leaf();
-            had_page || had_buckets || had_leaf
-        })
+    /// About how many allocations it is made of.
+    pub(super) fn allocations(&self) -> usize {
+        // A leaf of times has some 64 to 128 fields.
+        self.elements.allocations() + self.index.allocations() + self.times.len().div_ceil(64)
+    }
+
+    /// Frees about `budget` allocations of a hash that nobody uses any more. Returns what is left of the budget: more than
+    /// 0 only when nothing is left to be freed. Nothing else may be asked of it once this has begun.
+    pub(super) fn dismantle(&mut self, budget: usize) -> usize {
+        let mut left = budget;
+        while left > 0 {
+            let freed = self.elements.dismantle_page() + self.index.dismantle_buckets();
+            match freed + usize::from(self.times.dismantle_leaf()) {
+                0 => break,
+                freed => left = left.saturating_sub(freed),
+            }
+        }
+        left
     }
 
     /// Moves a field together with others, if removals have left much room between them.

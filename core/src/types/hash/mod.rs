@@ -194,14 +194,15 @@ impl Hash {
     pub fn free_effort(&self) -> usize {
         match &self.0 {
             Repr::Listpack(_) => 1,
-            Repr::Table(table) => table.len(),
+            Repr::Table(table) => table.allocations(),
         }
     }
 
-    /// Frees about `budget` fields; `false` when nothing is left. Nothing else may be asked of it afterwards.
-    pub fn dismantle(&mut self, budget: usize) -> bool {
+    /// Frees about `budget` allocations. Returns what is left of the budget: more than 0 only when nothing is left to be
+    /// freed. Nothing else may be asked of it once this has begun.
+    pub fn dismantle(&mut self, budget: usize) -> usize {
         match &mut self.0 {
-            Repr::Listpack(_) => false,
+            Repr::Listpack(_) => budget,
             Repr::Table(table) => table.dismantle(budget),
         }
     }

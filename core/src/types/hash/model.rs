@@ -269,7 +269,7 @@ mod tests {
             pair.apply(Op::Set { n, len: u16::from(n) * 4, lifetime: Lifetime::Until(i64::from(n)) });
         }
         let mut memory = Vec::new();
-        while pair.hash.dismantle(1) {
+        while pair.hash.dismantle(1) == 0 {
             memory.push(pair.hash.memory());
         }
         assert!(memory.len() > 10 && memory.is_sorted_by(|a, b| a >= b));

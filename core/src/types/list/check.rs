@@ -4,6 +4,7 @@ use alloc::collections::VecDeque;
 use alloc::vec;
 use alloc::vec::Vec;
 
+use super::quicklist::NODES_AT_ONCE;
 use super::{Direction, Element, End, Growth, List, ListLimits, NodeView, Repr, Side};
 use crate::engine::Rng;
 use crate::types::listpack::Listpack;
@@ -48,10 +49,20 @@ pub fn run(ops: &[Op], limits: ListLimits) {
         compare(&list, &model);
     }
     let (mut steps, nodes) = (1, list.nodes().len());
-    while list.dismantle(2) {
+    while list.dismantle(2) == 0 {
         steps += 1;
     }
-    assert!(list.is_empty() && steps <= nodes.div_ceil(2).max(1));
+    assert!(list.is_empty() && steps <= nodes / 2 + 1);
+}
+
+/// Removes elements, and looks at what is cut off: no more than a few nodes were freed at once.
+fn cutting(list: &mut List, gone: usize, remove: impl FnOnce(&mut List, &mut Vec<List>) -> usize) {
+    let (mut cut, nodes) = (Vec::new(), list.nodes().len());
+    assert_eq!(remove(list, &mut cut), gone);
+    cut.iter().for_each(verify);
+    let left = list.nodes().len() + cut.iter().map(|piece| piece.nodes().len()).sum::<usize>();
+    assert!(nodes - left <= 2 * NODES_AT_ONCE, "{nodes} {left}");
+    assert!(cut.iter().map(List::len).sum::<usize>() <= gone);
 }
 
 fn compare(list: &List, model: &Model) {
@@ -72,14 +83,18 @@ fn compare(list: &List, model: &Model) {
     assert_eq!(list.peek(End::Tail).map(string).as_ref(), model.back());
     let own: usize = list.nodes().map(|(NodeView::Packed(bytes) | NodeView::Plain(bytes))| bytes.len()).sum();
     assert!(list.memory() >= own);
-    match &list.0 {
-        Repr::Listpack(listpack) => crate::types::listpack::check::verify(listpack),
-        Repr::Quicklist(list) => list.verify(),
-    }
+    verify(list);
 }
 
 fn to_signed(index: usize) -> i64 {
     i64::try_from(index).unwrap_or(i64::MAX)
+}
+
+fn verify(list: &List) {
+    match &list.0 {
+        Repr::Listpack(listpack) => crate::types::listpack::check::verify(listpack),
+        Repr::Quicklist(list) => list.verify(),
+    }
 }
 
 /// The encoding that a command leaves after it added something to a listpack.
@@ -125,7 +140,8 @@ fn apply(list: &mut List, model: &mut Model, op: &Op, limits: ListLimits) {
             shrink(list, limits);
         }
         Op::PopMany(end, count) => {
-            assert_eq!(list.delete_end(*end, *count), (0..*count).map_while(|_| pop(model, *end)).count());
+            let gone = (0..*count).map_while(|_| pop(model, *end)).count();
+            cutting(list, gone, |list, cut| list.delete_end(*end, *count, cut));
             shrink(list, limits);
         }
         Op::Set(index, value) => {
@@ -157,7 +173,7 @@ fn apply(list: &mut List, model: &mut Model, op: &Op, limits: ListLimits) {
             let before = model.len();
             model.truncate(from + len);
             model.drain(..if *len == 0 { model.len() } else { model.len().min(*from) });
-            assert_eq!(list.trim(*from..from + len), before - model.len());
+            cutting(list, before - model.len(), |list, cut| list.trim(*from..from + len, cut));
             shrink(list, limits);
         }
         Op::Rotate(from, to) => {

@@ -320,17 +320,18 @@ impl List {
     }
 
     /// Removes up to `count` elements from an end. Returns how many.
-    pub fn delete_end(&mut self, end: End, count: usize) -> usize {
+    pub fn delete_end(&mut self, end: End, count: usize, cut: &mut Vec<Self>) -> usize {
         let len = self.len();
         let count = count.min(len);
         match end {
-            End::Head => self.delete_range(0..count),
-            End::Tail => self.delete_range(len - count..len),
+            End::Head => self.delete_range(0..count, cut),
+            End::Tail => self.delete_range(len - count..len, cut),
         }
     }
 
-    /// Removes the elements with these indexes, as far as there are any. Returns how many. O(nodes).
-    pub fn delete_range(&mut self, range: Range<usize>) -> usize {
+    /// Removes the elements with these indexes, as far as there are any. Returns how many. O(nodes), no more than a few of
+    /// which are freed: the others are put into `cut`.
+    pub fn delete_range(&mut self, range: Range<usize>, cut: &mut Vec<Self>) -> usize {
         let before = self.len();
         let range = range.start..range.end.min(before);
         if range.is_empty() {
@@ -341,18 +342,21 @@ impl List {
                 let start = i64::try_from(range.start).unwrap_or(i64::MAX);
                 listpack.delete_range(start, range.len());
             }
-            Repr::Quicklist(list) => list.delete_range(range.start, range.len()),
+            Repr::Quicklist(list) => {
+                let rest = list.delete_range(range.start, range.len());
+                cut.extend(rest.map(|rest| Self(Repr::Quicklist(Box::new(rest)))));
+            }
         }
         before - self.len()
     }
 
-    /// Keeps only the elements with these indexes. Returns how many are gone. O(nodes).
-    pub fn trim(&mut self, keep: Range<usize>) -> usize {
+    /// Keeps only the elements with these indexes. Returns how many are gone. As [`Self::delete_range`].
+    pub fn trim(&mut self, keep: Range<usize>, cut: &mut Vec<Self>) -> usize {
         let len = self.len();
         if keep.is_empty() {
-            return self.delete_range(0..len);
+            return self.delete_range(0..len, cut);
         }
-        self.delete_range(keep.end..len) + self.delete_range(0..keep.start)
+        self.delete_range(keep.end..len, cut) + self.delete_range(0..keep.start, cut)
     }
 
     /// Returns the elements from head to tail.
@@ -405,15 +409,19 @@ impl List {
         }
     }
 
-    /// Frees about so many nodes from the tail; `false` when nothing is left.
-    pub fn dismantle(&mut self, budget: usize) -> bool {
+    /// Frees at most so many nodes from the tail. Returns what is left of the budget: more than 0 only when no node is left.
+    pub fn dismantle(&mut self, budget: usize) -> usize {
         match &mut self.0 {
-            Repr::Listpack(listpack) => *listpack = Listpack::new(),
+            Repr::Listpack(listpack) => {
+                *listpack = Listpack::new();
+                budget
+            }
             Repr::Quicklist(list) => {
-                (0..budget.max(1).min(list.nodes().len())).for_each(|_| list.dismantle_node());
+                let count = budget.min(list.nodes().len());
+                (0..count).for_each(|_| list.dismantle_node());
+                budget - count
             }
         }
-        !self.is_empty()
     }
 
     /// An index from the head, if there is such an element.

@@ -13,6 +13,7 @@
 //! Source: Valkey `quicklist.c`, without compressed nodes.
 
 use alloc::collections::VecDeque;
+use core::ops::Range;
 
 use super::End;
 use super::limits::{ENTRY_OVERHEAD, ListLimits};
@@ -21,6 +22,9 @@ use crate::types::listpack::{Direction, Element};
 
 /// The deque gives memory back when it has room for this many nodes more than four times what it holds.
 const NODES_SPARE: usize = 64;
+
+/// So many nodes are freed at once; more are handed back to be freed in steps.
+pub(super) const NODES_AT_ONCE: usize = if cfg!(any(miri, fuzzing, test)) { 2 } else { 64 };
 
 /// Where an element is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -211,12 +215,13 @@ impl Quicklist {
         }
     }
 
-    /// Removes up to `count` elements from an index on.
-    pub(super) fn delete_range(&mut self, index: usize, count: usize) {
-        let (Some(from), Some(to)) = (self.seek(index), index.checked_add(count)) else { return };
+    /// Removes up to `count` elements from an index on. Nodes that go as a whole are handed back where they are many.
+    pub(super) fn delete_range(&mut self, index: usize, count: usize) -> Option<Self> {
+        let (from, to) = (self.seek(index)?, index.checked_add(count)?);
         let to = self.seek(to).unwrap_or(Spot { node: self.nodes.len(), index: 0 });
         if from.node == to.node {
-            return self.edit(from.node, |node| node.delete_range(from.index, to.index - from.index));
+            self.edit(from.node, |node| node.delete_range(from.index, to.index - from.index));
+            return None;
         }
         if to.index > 0 {
             self.edit(to.node, |node| node.delete_range(0, to.index));
@@ -226,11 +231,39 @@ impl Quicklist {
             self.edit(first, |node| node.delete_range(from.index, usize::MAX));
             first += 1;
         }
-        for node in self.nodes.drain(first..to.node) {
-            self.count -= node.len();
-            self.node_memory -= node.memory();
+        self.cut(first..to.node)
+    }
+
+    /// Takes nodes out; many of them are handed back, to be freed in steps. What is moved is the smaller part: the nodes that
+    /// go or those that stay.
+    fn cut(&mut self, gone: Range<usize>) -> Option<Self> {
+        if gone.len() <= NODES_AT_ONCE {
+            for node in self.nodes.drain(gone) {
+                self.count -= node.len();
+                self.node_memory -= node.memory();
+            }
+            self.spare_nodes();
+            return None;
         }
+        let moved: VecDeque<Node> = if gone.len() <= self.nodes.len() / 2 {
+            self.nodes.drain(gone).collect()
+        } else {
+            let after = self.nodes.split_off(gone.end);
+            let mut kept: VecDeque<Node> = self.nodes.drain(..gone.start).collect();
+            kept.extend(after);
+            core::mem::replace(&mut self.nodes, kept)
+        };
+        let rest = Self::of_nodes(moved, self.limits);
+        self.count -= rest.count;
+        self.node_memory -= rest.node_memory;
         self.spare_nodes();
+        Some(rest)
+    }
+
+    fn of_nodes(nodes: VecDeque<Node>, limits: ListLimits) -> Self {
+        let count = nodes.iter().map(Node::len).sum();
+        let node_memory = nodes.iter().map(Node::memory).sum();
+        Self { nodes, count, node_memory, limits }
     }
 
     /// Removes the first `limit` elements in a direction that are these bytes. Returns how many. O(bytes).

@@ -63,7 +63,7 @@ fn run(list: &mut List, words: &[&str], limits: ListLimits) {
             list.pop(end(words[1]), |_| ());
         }
         "popn" => {
-            list.delete_end(end(words[1]), words[2].parse().unwrap());
+            list.delete_end(end(words[1]), words[2].parse().unwrap(), &mut Vec::new());
         }
         "set" => {
             grow_and(list, &strings[2..], limits);
@@ -84,7 +84,7 @@ fn run(list: &mut List, words: &[&str], limits: ListLimits) {
         }
         "trim" => {
             let (from, to): (usize, usize) = (words[1].parse().unwrap(), words[2].parse().unwrap());
-            list.trim(from..list.len().min(to + 1));
+            list.trim(from..list.len().min(to + 1), &mut Vec::new());
         }
         "move" => {
             let own = |element: Element<'_>| element.text(&mut itoa::Buffer::new()).to_vec();

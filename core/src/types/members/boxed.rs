@@ -40,6 +40,11 @@ impl Boxed {
         Self { slots: Chunks::new(), free: NONE, bytes: 0 }
     }
 
+    /// Numbers are below this.
+    pub(in crate::types) fn len(&self) -> usize {
+        self.slots.len()
+    }
+
     /// Memory of all boxes and their list.
     pub(in crate::types) fn bytes(&self) -> usize {
         self.bytes + self.slots.bytes()
@@ -114,15 +119,15 @@ impl Boxed {
         }
     }
 
-    /// Frees some boxes of a set that is being torn down; `false` when nothing is left.
-    pub(in crate::types) fn dismantle(&mut self, count: usize) -> bool {
-        (0..count).all(|_| {
-            let slot = self.slots.pop();
-            if let Some(Slot::Element(bytes)) = &slot {
+    /// Frees the last boxes of a set that is being torn down, at most so many. Returns how many.
+    pub(in crate::types) fn dismantle(&mut self, count: usize) -> usize {
+        let count = count.min(self.slots.len());
+        for _ in 0..count {
+            if let Some(Slot::Element(bytes)) = self.slots.pop() {
                 self.bytes -= bytes.len();
             }
-            slot.is_some()
-        })
+        }
+        count
     }
 
     /// Takes a free number off the list.

@@ -25,6 +25,8 @@ const GROW_LOAD: usize = 9;
 /// Handles a bucket on average below which it shrinks.
 const SHRINK_LOAD: usize = 6;
 const SLOTS: usize = 11;
+/// Buckets that are freed at once.
+const BUCKETS_AT_ONCE: usize = 12;
 /// Handles of a chain that a random choice takes into account: three buckets.
 const CHAIN_MAX: u64 = 3 * SLOTS as u64;
 const LOW_BITS: u128 = 0x0101_0101_0101_0101_0101_0101;
@@ -352,14 +354,22 @@ impl MemberIndex {
         cursor
     }
 
-    /// Frees the last buckets of an index that is being torn down; `false` when none is left.
-    pub(in crate::types) fn dismantle_buckets(&mut self, count: usize) -> bool {
-        (0..count).all(|_| {
+    /// About how many allocations it is made of.
+    pub(in crate::types) fn allocations(&self) -> usize {
+        self.overflow + self.buckets.len().div_ceil(CHUNK_LEN)
+    }
+
+    /// Frees some of the last buckets of an index that is being torn down: about as many as a page of elements has handles
+    /// in. Returns about how many allocations that were; 0 when nothing is left.
+    pub(in crate::types) fn dismantle_buckets(&mut self) -> usize {
+        let before = self.overflow;
+        let count = BUCKETS_AT_ONCE.min(self.buckets.len());
+        for _ in 0..count {
             let bucket = self.buckets.pop();
             let links = core::iter::successors(bucket.as_ref(), |bucket| bucket.next.as_deref());
             self.overflow -= links.count().saturating_sub(1);
-            bucket.is_some()
-        })
+        }
+        before - self.overflow + usize::from(count > 0)
     }
 
     /// Recounts everything.

@@ -101,8 +101,13 @@ impl<const HEAD: usize> Slots<HEAD> {
         self.0.remove(handle);
     }
 
+    /// See [`Store::allocations`].
+    pub(in crate::types) fn allocations(&self) -> usize {
+        self.0.allocations()
+    }
+
     /// See [`Store::dismantle_page`].
-    pub(in crate::types) fn dismantle_page(&mut self) -> bool {
+    pub(in crate::types) fn dismantle_page(&mut self) -> usize {
         self.0.dismantle_page()
     }
 

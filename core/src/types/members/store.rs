@@ -35,6 +35,8 @@ const PAGES_MAX: usize = match () {
 };
 /// Below so many pages a page grows by quarters, above by doubling.
 const PAGES_SMALL_MAX: usize = 8;
+/// Boxed elements that are freed with a page.
+const BOXES_AT_ONCE: usize = 8;
 /// Pages of one chunk of their list.
 const CHUNK_LEN: usize = if cfg!(any(miri, fuzzing, test)) { 4 } else { 256 };
 /// Sizes of slots: 8 bytes apart, from 64 on four to a doubling.
@@ -371,13 +373,19 @@ impl<const MARK: usize> Store<MARK> {
         self.note_sparse(class);
     }
 
-    /// Frees a page, or some boxed elements, of a set that is being torn down; `false` when nothing is left.
-    pub(in crate::types) fn dismantle_page(&mut self) -> bool {
+    /// About how many allocations they are made of.
+    pub(in crate::types) fn allocations(&self) -> usize {
+        self.pages.len() + self.boxed.len()
+    }
+
+    /// Frees a page and some boxed elements of what is being torn down. Returns how many allocations that were; 0 when nothing
+    /// is left.
+    pub(in crate::types) fn dismantle_page(&mut self) -> usize {
         let page = self.pages.pop();
         if let Some(page) = page.as_ref().filter(|page| page.class != VACANT) {
             self.slots[usize::from(page.class)] -= page.len();
         }
-        self.boxed.dismantle(PAGE_LEN) || page.is_some()
+        usize::from(page.is_some()) + self.boxed.dismantle(BOXES_AT_ONCE)
     }
 
     /// Remembers a class that is half empty.

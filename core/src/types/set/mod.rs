@@ -139,18 +139,18 @@ impl Set {
         }
     }
 
-    /// About how many steps it takes to free it.
+    /// About how many allocations go when it is freed.
     pub fn free_effort(&self) -> usize {
         match self {
             Self::Intset(_) | Self::Listpack(_) => 1,
-            Self::Table(table) => table.len(),
+            Self::Table(table) => table.allocations(),
         }
     }
 
-    /// Frees about `budget` members; `false` when nothing is left.
-    pub fn dismantle(&mut self, budget: usize) -> bool {
+    /// See [`Table::dismantle`].
+    pub fn dismantle(&mut self, budget: usize) -> usize {
         match self {
-            Self::Intset(_) | Self::Listpack(_) => false,
+            Self::Intset(_) | Self::Listpack(_) => budget,
             Self::Table(table) => table.dismantle(budget),
         }
     }

@@ -108,7 +108,7 @@ pub fn run(ops: &[Op], rules: &SetRules) {
         }
     }
     check(&set, &model);
-    while set.dismantle(50) {}
+    while set.dismantle(5) == 0 {}
     if let Set::Table(table) = &set {
         assert_eq!(table.memory(), 0);
     }

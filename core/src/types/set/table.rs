@@ -159,15 +159,22 @@ impl Table {
         self.index.scan(cursor, count, |handle| each(self.member(handle)))
     }
 
-    /// Frees about `budget` members of a set that nobody uses any more; `false` when nothing is left. Nothing else may
-    /// be asked of it once this has begun.
-    pub fn dismantle(&mut self, budget: usize) -> bool {
-        // A page and these buckets have about a hundred members each.
-        (0..budget.div_ceil(100).max(1)).all(|_| {
-            let had_page = self.slots.dismantle_page();
-            let had_buckets = self.index.dismantle_buckets(12);
-            had_page || had_buckets
-        })
+    /// About how many allocations it is made of.
+    pub fn allocations(&self) -> usize {
+        self.slots.allocations() + self.index.allocations()
+    }
+
+    /// Frees about `budget` allocations of a set that nobody uses any more. Returns what is left of the budget: more than
+    /// 0 only when nothing is left to be freed. Nothing else may be asked of it once this has begun.
+    pub fn dismantle(&mut self, budget: usize) -> usize {
+        let mut left = budget;
+        while left > 0 {
+            match self.slots.dismantle_page() + self.index.dismantle_buckets() {
+                0 => break,
+                freed => left = left.saturating_sub(freed),
+            }
+        }
+        left
     }
 
     /// Recounts everything.

@@ -366,7 +366,10 @@ impl Entries {
 
     /// Frees nodes, at most `budget`; returns what is left of it. For streams that are being torn down.
     pub(super) fn dismantle(&mut self, budget: usize) -> usize {
+        let before = self.nodes.len().max(1);
         let left = self.nodes.dismantle(budget);
+        // About: what is left is as large on average as what went.
+        self.node_bytes = self.node_bytes / before * self.nodes.len();
         if self.nodes.is_empty() {
             (self.node_bytes, self.len) = (0, 0);
         }

@@ -212,8 +212,9 @@ impl Group {
         Some(ConsumerId(slot))
     }
 
-    /// Removes a consumer and forgets what it has pending; returns how many entries that were. O(them).
-    pub fn delete_consumer(&mut self, name: &[u8]) -> Option<usize> {
+    /// Removes a consumer and forgets what it has pending; returns how many entries that were. O(them) where others have
+    /// some pending too; else all goes as a piece into `cut`.
+    pub fn delete_consumer(&mut self, name: &[u8], cut: &mut Vec<Self>) -> Option<usize> {
         let id = self.names.remove(name)?;
         let consumer = self.consumers.get_mut(id.0)?.take()?;
         self.name_bytes -= name.len();
@@ -222,10 +223,18 @@ impl Group {
             // However many there were once, nothing of them stays.
             (self.consumers, self.free) = (Vec::new(), Vec::new());
         }
-        for (pending, ()) in consumer.pending.iter() {
-            self.pending.remove(pending);
+        let count = consumer.pending.len();
+        if count == self.pending.len() {
+            let mut piece = Self::new(StreamId::MIN, None);
+            piece.pending = core::mem::take(&mut self.pending);
+            piece.consumers.push(Some(consumer));
+            cut.push(piece);
+        } else {
+            for (pending, ()) in consumer.pending.iter() {
+                self.pending.remove(pending);
+            }
         }
-        Some(consumer.pending.len())
+        Some(count)
     }
 
     /// Notes when a consumer last asked.
@@ -300,6 +309,11 @@ impl Group {
             + self.free.capacity() * size_of::<usize>();
         let owned = self.pending.len() * size_of::<StreamId>() * 9 / 8;
         self.pending.memory() + owned + slots + self.name_bytes + self.names.len() * NAME_OVERHEAD
+    }
+
+    /// About how many allocations go when it is freed. O(1).
+    pub fn free_effort(&self) -> usize {
+        2 * self.pending.leaves() + 2 * self.consumers.len()
     }
 
     /// Nothing is left to be freed in steps.

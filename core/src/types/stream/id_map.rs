@@ -133,6 +133,19 @@ impl<V> IdMap<V> {
         leaves.flat_map(move |leaf| leaf.iter().skip(leaf.partition_point(|(id, _)| *id < from))).map(as_pair)
     }
 
+    /// All elements in order, to be gone through at once.
+    pub(super) fn all(&self) -> impl Iterator<Item = (StreamId, &V)> {
+        self.older.values().chain([&self.tail]).flat_map(|leaf| leaf.iter()).map(as_pair)
+    }
+
+    /// Same, from the end.
+    pub(super) fn all_back(&self) -> impl Iterator<Item = (StreamId, &V)> {
+        core::iter::once(&self.tail)
+            .chain(self.older.values().rev())
+            .flat_map(|leaf| leaf.iter().rev())
+            .map(as_pair)
+    }
+
     /// All elements in order.
     pub(super) fn iter(&self) -> impl Iterator<Item = (StreamId, &V)> + use<'_, V> {
         self.range(StreamId::MIN)
@@ -166,6 +179,41 @@ impl<V> IdMap<V> {
         let value = if self.is_in_tail(id) { self.remove_from_tail(id) } else { self.remove_from_older(id) };
         self.len -= usize::from(value.is_some());
         value
+    }
+
+    /// Cuts off the elements below an ID that is there; all, when none is named. O(leaves).
+    pub(super) fn split_front(&mut self, at: Option<StreamId>) -> Self {
+        let Some(at) = at else { return core::mem::take(self) };
+        let mut front = Self::default();
+        let name = self.older.range(..=at).next_back().map(|(&name, _)| name);
+        let upper = if self.is_in_tail(at) {
+            let before = self.tail.partition_point(|(id, _)| *id < at);
+            let kept = self.tail.split_off(before);
+            front.tail = core::mem::replace(&mut self.tail, kept);
+            BTreeMap::new()
+        } else {
+            name.map_or_else(BTreeMap::new, |name| self.older.split_off(&name))
+        };
+        front.older = core::mem::replace(&mut self.older, upper);
+        if front.tail.is_empty() {
+            front.tail = self.split_first_leaf(at);
+        }
+        for map in [&mut front, self] {
+            map.older_slots = map.older.values().map(Vec::capacity).sum();
+            map.refill_tail();
+            map.len = map.older.values().map(Vec::len).sum::<usize>() + map.tail.len();
+        }
+        front
+    }
+
+    /// Takes the elements below an ID out of the first older leaf.
+    fn split_first_leaf(&mut self, at: StreamId) -> Leaf<V> {
+        let Some((_, mut leaf)) = self.older.pop_first() else { return Vec::new() };
+        let kept = leaf.split_off(leaf.partition_point(|(id, _)| *id < at));
+        if let Some(&(first, _)) = kept.first() {
+            self.older.insert(first, kept);
+        }
+        leaf
     }
 
     /// Frees elements from the end, at most `budget`; returns what is left of it.
@@ -426,6 +474,27 @@ mod tests {
             steps += 1;
         }
         assert_eq!((map.memory(), map.dismantle(3)), (map.tail.capacity() * 16, 3));
+    }
+
+    #[test]
+    fn a_front_is_cut_off_anywhere() {
+        for cut in 0..=70 {
+            let (mut map, mut model) = (IdMap::default(), BTreeMap::new());
+            for number in 0..70 {
+                map.insert(id_of(number * 2), number);
+                model.insert(id_of(number * 2), number);
+            }
+            // Places of one in three elements, so that leaves have names that are gone.
+            for number in (0..70).step_by(3).filter(|number| *number != cut) {
+                map.remove(id_of(number * 2));
+                model.remove(&id_of(number * 2));
+            }
+            let at = (cut < 70).then(|| id_of(cut * 2));
+            let upper = at.map_or_else(BTreeMap::new, |at| model.split_off(&at));
+            let front = map.split_front(at);
+            compare(&front, &model, id_of(cut));
+            compare(&map, &upper, id_of(cut * 2 + 20));
+        }
     }
 
     fn map_rest(count: u64, steps: u64) -> usize {

@@ -39,11 +39,15 @@ pub use self::delivery::{Ack, Deliveries, GroupMut, History};
 pub use self::entries::{AddError, Entries, NodeLimits, SetId, SetIdError};
 pub use self::group::{Consumer, ConsumerId, Group, Pending};
 pub use self::id::{AddId, IdBound, IdError, ReadId, StreamId, StreamIdText};
+use self::id_map::IdMap;
 pub use self::load::{Counters, GroupLoader, LoadError, StreamLoader};
 pub use self::node::Fields;
+use self::node::Node;
 pub use self::range::{Entry, Finder, Range, RangeBack};
 pub use self::trim::{TrimMode, TrimTo};
 
+/// What is asked of all groups is asked of so many where it has to be quick.
+const GROUPS_LOOKED_AT: usize = 16;
 /// What a group costs besides itself: its name's and its own place in the tree.
 const GROUP_OVERHEAD: usize = size_of::<Group>() + size_of::<(Box<[u8]>, Box<Group>)>() * 11 / 7;
 
@@ -110,9 +114,33 @@ impl Stream {
         self.entries.memory() + groups.sum::<usize>()
     }
 
-    /// Frees about `budget` nodes, pending entries and consumers. `false` when nothing is left. For streams that are
-    /// being torn down: nothing else may be done with them any more.
-    pub fn dismantle(&mut self, budget: usize) -> bool {
+    /// Same, by looking at a few groups only.
+    pub fn memory_about(&self) -> usize {
+        let looked_at = self.groups.values().take(GROUPS_LOOKED_AT);
+        let groups: usize = looked_at.map(|group| group.memory()).sum();
+        self.entries.memory() + self.groups.len() * GROUP_OVERHEAD + groups
+    }
+
+    /// About how many allocations go when it is freed; of many groups, no fewer than there are.
+    pub fn free_effort(&self) -> usize {
+        let looked_at = self.groups.values().take(GROUPS_LOOKED_AT);
+        let groups: usize = looked_at.map(|group| group.free_effort()).sum();
+        self.entries.nodes() + self.groups.len() + groups
+    }
+
+    /// A stream of nothing but nodes that were cut off: to be freed in steps.
+    fn of_nodes(nodes: IdMap<Node>, node_bytes: usize) -> Self {
+        Self { entries: Entries { nodes, node_bytes, ..Entries::default() }, groups: BTreeMap::new() }
+    }
+
+    /// A stream of nothing but a group: to be freed in steps.
+    pub fn of_group(name: &[u8], group: Box<Group>) -> Self {
+        Self { entries: Entries::default(), groups: BTreeMap::from([(Box::from(name), group)]) }
+    }
+
+    /// Frees about `budget` nodes, pending entries and consumers. Returns what is left of the budget: more than 0 only when
+    /// nothing is left to be freed. For streams that are being torn down: nothing else may be done with them any more.
+    pub fn dismantle(&mut self, budget: usize) -> usize {
         let mut left = self.entries.dismantle(budget);
         while left > 0 {
             let Some(mut group) = self.groups.first_entry() else { break };
@@ -121,7 +149,7 @@ impl Stream {
                 group.remove();
             }
         }
-        !(self.entries.nodes.is_empty() && self.groups.is_empty())
+        left
     }
 
     /// Checks every invariant. O(n).

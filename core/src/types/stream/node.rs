@@ -30,6 +30,8 @@ const FIXED_PIECES: usize = 3;
 #[derive(Clone, Debug)]
 pub(super) struct Node {
     pack: Listpack,
+    /// The head's count of live entries: trimming asks every node for it and must not touch all their bytes.
+    live: u64,
 }
 
 /// An entry to be added: names and values in turn.
@@ -78,12 +80,13 @@ impl Node {
             entry.names().for_each(|name| out.push(name));
             out.push(0);
         });
-        Self { pack }
+        Self { pack, live: 0 }
     }
 
     /// The node that these bytes are; `None` if they are none.
     pub(super) fn from_bytes(id: StreamId, bytes: Vec<u8>) -> Option<Self> {
-        let node = Self { pack: Listpack::from_bytes(bytes)? };
+        let mut node = Self { pack: Listpack::from_bytes(bytes)?, live: 0 };
+        node.live = node.counts().0;
         node.is_sound(id).then_some(node)
     }
 
@@ -109,7 +112,7 @@ impl Node {
 
     /// Entries that are not deleted.
     pub(super) fn live(&self) -> u64 {
-        self.counts().0
+        self.live
     }
 
     /// Entries, deleted ones included.
@@ -133,6 +136,7 @@ impl Node {
             self.pack.replace_int(deleted_at, as_int(deleted));
         }
         self.pack.replace_int(live_at, as_int(live));
+        self.live = live;
     }
 
     /// Adds an entry whose ID is above those of all live ones.
@@ -144,6 +148,7 @@ impl Node {
         let mut reader = self.pack.cursor();
         let (live_at, live) = (reader.offset(), reader.next_int().unwrap_or(0));
         self.pack.replace_int(live_at, live.saturating_add(1));
+        self.live = self.live.saturating_add(1);
         let (ms, seq) = entry.id.offset_from(id);
         self.pack.append_with(|out| {
             out.push(if is_same { SAME_FIELDS } else { 0 });
@@ -265,7 +270,8 @@ impl Node {
 
     /// Checks the invariants. O(entries).
     pub(super) fn is_sound(&self, id: StreamId) -> bool {
-        self.checked_counts(id).is_some_and(|counts| counts == self.counts())
+        let counts = self.counts();
+        self.checked_counts(id) == Some(counts) && counts.0 == self.live
     }
 
     /// Counts live and deleted entries while it checks everything about them.

@@ -68,8 +68,13 @@ impl Elements {
         self.0.remove(handle);
     }
 
+    /// See [`Slots::allocations`].
+    pub(super) fn allocations(&self) -> usize {
+        self.0.allocations()
+    }
+
     /// See [`Slots::dismantle_page`].
-    pub(super) fn dismantle_page(&mut self) -> bool {
+    pub(super) fn dismantle_page(&mut self) -> usize {
         self.0.dismantle_page()
     }
 

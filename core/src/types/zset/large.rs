@@ -1,6 +1,9 @@
 //! The large encoding of sorted sets.
 //!
-//! Invariant: index and tree hold exactly the handles of the elements that are there.
+//! A large range that is removed is only cut out of the tree: its elements stay in the index and in their slots, but for who
+//! looks one up the tree decides whether it is there. They are freed in steps by [`SortedSet::tidy`].
+//!
+//! Invariant: index and tree hold exactly the handles of the elements that are there, and of those cut off.
 
 use core::ops::Range;
 
@@ -40,12 +43,32 @@ pub struct SortedSet {
     index: MemberIndex,
     tree: Tree,
     hasher: KeyHasher,
+    /// Moves of elements that removals have put off.
+    moves_owed: usize,
 }
+
+/// Ranges of more elements are cut off.
+const DETACH_MIN: usize = if cfg!(any(miri, fuzzing, test)) { 10 } else { 512 };
+/// What it takes to free one of them, in allocations.
+const TIDY_UNITS: usize = 4;
+/// Elements that are moved before the budget is looked at again.
+const MOVES_AT_ONCE: usize = 32;
 
 impl SortedSet {
     /// The empty set, whose members are hashed by `hasher`.
     pub const fn new(hasher: KeyHasher) -> Self {
-        Self { elements: Elements::new(), index: MemberIndex::new(), tree: Tree::new(), hasher }
+        Self {
+            elements: Elements::new(),
+            index: MemberIndex::new(),
+            tree: Tree::new(),
+            hasher,
+            moves_owed: 0,
+        }
+    }
+
+    /// An empty set with the same hash.
+    pub(super) fn emptied(&self) -> Self {
+        Self::new(self.hasher)
     }
 
     /// How many members there are.
@@ -98,6 +121,43 @@ impl SortedSet {
         Some(score.get())
     }
 
+    /// Removes a range of ranks: a short one at once, a long one in O(log n), to be freed by [`Self::tidy`].
+    pub fn remove_ranks(&mut self, ranks: Range<usize>) {
+        let ranks = ranks.start..ranks.end.min(self.len());
+        if ranks.len() < DETACH_MIN {
+            return self.remove_range(ranks, |_, _| {});
+        }
+        self.moves_owed += ranks.len();
+        self.tree.detach(&self.elements, ranks);
+    }
+
+    /// Something is left to be freed of what was removed.
+    pub fn is_untidy(&self) -> bool {
+        self.moves_owed > 0
+    }
+
+    /// Frees part of what was removed, about as much work as `budget` allocations are. Returns what is left of the budget:
+    /// more than 0 only when nothing is left to be done.
+    pub fn tidy(&mut self, budget: usize) -> usize {
+        let mut left = budget;
+        while left > 0 && self.moves_owed > 0 {
+            if let Some(leaf) = self.tree.take_detached_leaf() {
+                left = left.saturating_sub(TIDY_UNITS * leaf.len().max(1));
+                for handle in leaf {
+                    let hash = self.hasher.key(self.elements.get(handle).member).hash;
+                    let members = Members { elements: &self.elements, hasher: self.hasher };
+                    self.index.remove(hash, handle, &members);
+                    self.elements.remove(handle);
+                }
+            } else {
+                let moves = self.moves_owed.min(MOVES_AT_ONCE);
+                self.moves_owed = if self.compact(moves) { self.moves_owed - moves } else { 0 };
+                left = left.saturating_sub(TIDY_UNITS * moves);
+            }
+        }
+        left
+    }
+
     /// Removes a range of ranks, leaf by leaf. Each member is handed over first, with its score.
     pub fn remove_range(&mut self, ranks: Range<usize>, mut each: impl FnMut(&[u8], f64)) {
         let count = ranks.end.min(self.len()).saturating_sub(ranks.start);
@@ -118,7 +178,12 @@ impl SortedSet {
             }
             left -= len;
         }
-        self.compact(count);
+        if self.is_untidy() {
+            // What was cut off must stay in its place.
+            self.moves_owed += count;
+        } else {
+            self.compact(count);
+        }
     }
 
     /// Removes the first element and hands it over. Returns whether there was one.
@@ -196,21 +261,31 @@ impl SortedSet {
     /// A member that is there during the whole walk is seen at least once, however the set changes in between.
     pub fn scan<'s>(&'s self, cursor: u64, count: usize, mut each: impl FnMut(&'s [u8], f64)) -> u64 {
         self.index.scan(cursor, count, |handle| {
-            let element = self.elements.get(handle);
-            each(element.member, element.score.get());
+            if self.is_there(handle) {
+                let element = self.elements.get(handle);
+                each(element.member, element.score.get());
+            }
         })
     }
 
-    /// Frees about `budget` members of a set that nobody uses any more; `false` when nothing is left. Nothing else may
-    /// be asked of it once this has begun.
-    pub fn dismantle(&mut self, budget: usize) -> bool {
-        // A page, these buckets and a leaf have about a hundred members each.
-        (0..budget.div_ceil(100).max(1)).all(|_| {
-            let had_page = self.elements.dismantle_page();
-            let had_buckets = self.index.dismantle_buckets(12);
-            let had_leaf = self.tree.dismantle_leaf();
-            had_page || had_buckets || had_leaf
-        })
+    /// About how many allocations it is made of.
+    pub fn allocations(&self) -> usize {
+        // A leaf of the tree has some 64 to 128 members.
+        self.elements.allocations() + self.index.allocations() + self.index.len().div_ceil(64)
+    }
+
+    /// Frees about `budget` allocations of a set that nobody uses any more. Returns what is left of the budget: more than
+    /// 0 only when nothing is left to be freed. Nothing else may be asked of it once this has begun.
+    pub fn dismantle(&mut self, budget: usize) -> usize {
+        let mut left = budget;
+        while left > 0 {
+            let freed = self.elements.dismantle_page() + self.index.dismantle_buckets();
+            match freed + usize::from(self.tree.dismantle_leaf()) {
+                0 => break,
+                freed => left = left.saturating_sub(freed),
+            }
+        }
+        left
     }
 
     pub(super) fn elements(&self) -> &Elements {
@@ -223,7 +298,14 @@ impl SortedSet {
 
     #[inline]
     fn find(&self, key: Key<'_>) -> Option<Handle> {
-        self.index.find(key.hash, |handle| self.elements.get(handle).member == key.bytes)
+        self.index
+            .find(key.hash, |handle| self.elements.get(handle).member == key.bytes && self.is_there(handle))
+    }
+
+    /// An element of the index has not been cut off.
+    #[inline]
+    fn is_there(&self, handle: Handle) -> bool {
+        self.tree.detached_len() == 0 || self.tree.contains(&self.elements, handle)
     }
 
     fn add(&mut self, key: Key<'_>, score: Score) -> Change {
@@ -236,15 +318,16 @@ impl SortedSet {
     /// Moves elements together, as long as removals have left much room between them.
     ///
     /// One move for each removal is enough: where half the slots are used, a removal leaves two to be given back,
-    /// and to empty a page takes half as many moves as it has slots.
-    fn compact(&mut self, moves: usize) {
+    /// and to empty a page takes half as many moves as it has slots. Returns whether there may be more to move.
+    fn compact(&mut self, moves: usize) -> bool {
         for _ in 0..moves {
-            let Some((old, new)) = self.elements.relocate() else { return };
+            let Some((old, new)) = self.elements.relocate() else { return false };
             let hash = self.hasher.key(self.elements.get(new).member).hash;
             self.index.replace(hash, old, new);
             self.tree.replace(&self.elements, old, new);
             self.elements.remove(old);
         }
+        true
     }
 
     /// Gives an element another score; it stays in its place in the tree where its neighbours allow.
@@ -275,11 +358,19 @@ impl SortedSet {
         self.tree.insert(&self.elements, handle);
     }
 
+    /// Members that take memory: those that are there, and those that were cut off.
+    #[cfg(any(test, fuzzing))]
+    pub fn stored_len(&self) -> usize {
+        self.index.len()
+    }
+
     /// Recounts everything.
     #[cfg(any(test, fuzzing))]
     pub fn check(&self) {
-        self.elements.check(self.len());
-        self.index.check(self.len(), &Members { elements: &self.elements, hasher: self.hasher });
+        let all = self.len() + self.tree.detached_len();
+        assert!(self.tree.detached_len() == 0 || self.is_untidy());
+        self.elements.check(all);
+        self.index.check(all, &Members { elements: &self.elements, hasher: self.hasher });
         self.tree.check(&self.elements);
     }
 }

@@ -247,6 +247,40 @@ impl Node {
         }
     }
 
+    /// Cuts ranks, some but not all, out of what is under the node, as whole nodes where that can be. As deep as the tree
+    /// is; on each level no more than two children are cut themselves.
+    pub(super) fn cut(
+        &mut self,
+        bytes: &mut usize,
+        ranks: Range<usize>,
+        elements: &Elements,
+        into: &mut Vec<Self>,
+    ) {
+        let inner = match self {
+            Self::Leaf(leaf) => {
+                let mut piece = Vec::new();
+                change(bytes, &mut piece, |piece| piece.extend_from_slice(&leaf[ranks.clone()]));
+                drain_leaf(bytes, leaf, ranks, |_| {});
+                into.push(Self::Leaf(piece));
+                return;
+            }
+            Self::Inner(inner) => inner,
+        };
+        let (mut start, mut gone) = (0, 0..0);
+        for index in 0..inner.children.len() {
+            let end = start + inner.summaries[index].count as usize;
+            let part = ranks.start.max(start)..ranks.end.min(end);
+            if part == (start..end) {
+                gone = if gone.is_empty() { index..index + 1 } else { gone.start..index + 1 };
+            } else if !part.is_empty() {
+                inner.children[index].cut(bytes, part.start - start..part.end - start, elements, into);
+                inner.summaries[index] = inner.children[index].summary(elements);
+            }
+            start = end;
+        }
+        inner.remove_range(bytes, gone, into);
+    }
+
     /// What the parent of a node that is not empty has to know.
     pub(super) fn summary(&self, elements: &Elements) -> Summary {
         match self {
@@ -298,6 +332,14 @@ impl Inner {
         change(bytes, &mut self.summaries, |summaries| shrink(summaries, INNER_STEP));
         change(bytes, &mut self.children, |children| shrink(children, INNER_STEP));
         node
+    }
+
+    /// Takes children out.
+    fn remove_range(&mut self, bytes: &mut usize, gone: Range<usize>, into: &mut Vec<Node>) {
+        into.extend(self.children.drain(gone.clone()));
+        self.summaries.drain(gone);
+        change(bytes, &mut self.summaries, |summaries| shrink(summaries, INNER_STEP));
+        change(bytes, &mut self.children, |children| shrink(children, INNER_STEP));
     }
 
     /// Which child holds a rank, and the rank within it.

@@ -7,6 +7,8 @@
 //! Cost of a step: O(log n), and at most half a node moved on each of the levels, of which a hundred million
 //! elements need five.
 //!
+//! A large range is removed by cutting it off in whole nodes, which are taken to pieces later ([`Tree::detach`]).
+//!
 //! Source: the B+ tree with counts in inner nodes (Knuth, TAOCP 6.2.4), split on the way down (Guibas and Sedgewick,
 //! 1978).
 //!
@@ -14,6 +16,7 @@
 //! but the root is empty, and an inner root has two children or more.
 
 use alloc::vec::Vec;
+use core::ops::Range;
 
 use super::Score;
 use super::elements::{Elements, Handle};
@@ -27,19 +30,23 @@ pub(super) struct Tree {
     root: Node,
     len: usize,
     bytes: usize,
+    /// Nodes that were cut off. Their elements are no longer in order with those in the tree, nor are they in it.
+    detached: Vec<Node>,
+    detached_len: usize,
 }
 
 impl Clone for Tree {
     fn clone(&self) -> Self {
         let mut bytes = 0;
         let root = self.root.copy(&mut bytes);
-        Self { root, len: self.len, bytes }
+        let detached = self.detached.iter().map(|node| node.copy(&mut bytes)).collect();
+        Self { root, len: self.len, bytes, detached, detached_len: self.detached_len }
     }
 }
 
 impl Tree {
     pub(super) const fn new() -> Self {
-        Self { root: Node::Leaf(Vec::new()), len: 0, bytes: 0 }
+        Self { root: Node::Leaf(Vec::new()), len: 0, bytes: 0, detached: Vec::new(), detached_len: 0 }
     }
 
     #[inline]
@@ -47,7 +54,13 @@ impl Tree {
         self.len
     }
 
-    /// Memory of the nodes.
+    /// Elements that were cut off.
+    #[inline]
+    pub(super) fn detached_len(&self) -> usize {
+        self.detached_len
+    }
+
+    /// Memory of the nodes, those that were cut off included.
     pub(super) fn bytes(&self) -> usize {
         self.bytes
     }
@@ -88,6 +101,51 @@ impl Tree {
                     let index = inner.child_of(score, &reaches);
                     rank += inner.count_before(index);
                     node = &inner.children[index];
+                }
+            }
+        }
+    }
+
+    /// Whether an element is in the tree; one that was cut off is not.
+    pub(super) fn contains(&self, elements: &Elements, handle: Handle) -> bool {
+        let (score, reaches) = (elements.get(handle).score, reaches(elements, handle));
+        let mut node = &self.root;
+        while let Node::Inner(inner) = node {
+            node = &inner.children[inner.child_of(score, &reaches)];
+        }
+        matches!(node, Node::Leaf(leaf) if leaf_find(leaf, handle).is_some())
+    }
+
+    /// Cuts a range of ranks off. O(log n).
+    pub(super) fn detach(&mut self, elements: &Elements, ranks: Range<usize>) {
+        let (len, count) = (self.len, ranks.len());
+        self.len -= count;
+        self.detached_len += count;
+        if count == len {
+            self.detached.push(core::mem::replace(&mut self.root, Node::Leaf(Vec::new())));
+            return;
+        }
+        self.root.cut(&mut self.bytes, ranks, elements, &mut self.detached);
+        self.lower_root();
+    }
+
+    /// Takes a leaf of what was cut off; `None` when nothing is left of that.
+    pub(super) fn take_detached_leaf(&mut self) -> Option<Vec<Handle>> {
+        loop {
+            match self.detached.pop()? {
+                Node::Leaf(leaf) => {
+                    self.bytes -= leaf.capacity() * size_of::<Handle>();
+                    self.detached_len -= leaf.len();
+                    return Some(leaf);
+                }
+                Node::Inner(mut inner) => {
+                    let child = inner.children.pop();
+                    inner.summaries.pop();
+                    let mut node = Node::Inner(inner);
+                    match child {
+                        None => node.clear(&mut self.bytes),
+                        Some(child) => self.detached.extend([node, child]),
+                    }
                 }
             }
         }
@@ -262,6 +320,11 @@ impl Tree {
 
     /// Frees the last leaf of a tree that is being torn down; `false` when nothing is left.
     pub(super) fn dismantle_leaf(&mut self) -> bool {
+        if self.root.is_bare()
+            && let Some(node) = self.detached.pop()
+        {
+            self.root = node;
+        }
         let had_any = !self.root.is_bare();
         let (bytes, mut node) = (&mut self.bytes, &mut self.root);
         while node.has_children() {
@@ -286,7 +349,13 @@ impl Tree {
         let mut handles = Vec::new();
         let mut depths = Vec::new();
         check_node(&self.root, 0, &mut bytes, &mut handles, &mut depths);
+        let (mut detached, mut ignored) = (Vec::new(), Vec::new());
+        // As if they hung off a root: a leaf of its own may be empty there, but none is.
+        self.detached.iter().for_each(|node| check_node(node, 1, &mut bytes, &mut detached, &mut ignored));
         assert_eq!((handles.len(), bytes), (self.len, self.bytes));
+        assert_eq!(detached.len(), self.detached_len);
+        assert!(detached.iter().all(|&handle| !self.contains(elements, handle)));
+        assert!(handles.iter().all(|&handle| self.contains(elements, handle)));
         assert!(depths.windows(2).all(|pair| pair[0] == pair[1]));
         assert!(handles.windows(2).all(|pair| elements.get(pair[0]).is_before(elements.get(pair[1]))));
         assert!(!matches!(&self.root, Node::Inner(inner) if inner.children.len() < 2));

@@ -6,6 +6,7 @@
 //! Source: Valkey `t_zset.c` for the rules of conversion.
 
 use alloc::boxed::Box;
+use alloc::vec::Vec;
 use core::ops::Range;
 
 use super::small::{self, Small};
@@ -23,6 +24,11 @@ pub struct Rules {
     /// Of the keyspace.
     pub hasher: KeyHasher,
 }
+
+/// No more members are moved to another set at once.
+const REBUILD_MAX: usize = if cfg!(any(miri, fuzzing, test)) { 6 } else { 512 };
+/// That is done when so many times as many go.
+const REBUILD_RATIO: usize = 8;
 
 /// A sorted set.
 #[derive(Clone, Debug)]
@@ -85,17 +91,16 @@ impl Zset {
     pub fn free_effort(&self) -> usize {
         match self {
             Self::Small(_) => 1,
-            // A page of slots and a leaf for each hundred members or so.
-            Self::Large(large) => large.len().div_ceil(50),
+            Self::Large(large) => large.allocations(),
         }
     }
 
-    /// Frees about `budget` members of a set that nobody uses any more; `false` when nothing is left.
-    pub fn dismantle(&mut self, budget: usize) -> bool {
+    /// See [`SortedSet::dismantle`].
+    pub fn dismantle(&mut self, budget: usize) -> usize {
         match self {
             Self::Small(_) => {
                 *self = Self::new();
-                false
+                budget
             }
             Self::Large(large) => large.dismantle(budget),
         }
@@ -190,11 +195,37 @@ impl Zset {
         }
     }
 
-    /// Removes a range of ranks that are there.
-    pub fn remove_range(&mut self, ranks: Range<usize>) {
+    /// Removes a range of ranks that are there. Nothing of that takes long: what is left to be done is put into `cut`, to be
+    /// freed in steps, or left to [`Self::tidy`].
+    pub fn remove_range(&mut self, ranks: Range<usize>, cut: &mut Vec<Self>) {
+        let large = match self {
+            Self::Small(small) => return small.remove_range(ranks),
+            Self::Large(large) => large,
+        };
+        let kept = large.len() - ranks.len();
+        if kept == 0 || kept > REBUILD_MAX || ranks.len() < REBUILD_RATIO * kept {
+            return large.remove_ranks(ranks);
+        }
+        // So few stay that it is less work to move them elsewhere than to take the others out.
+        let mut rest = large.emptied();
+        for (member, score) in large.iter(0..ranks.start).chain(large.iter(ranks.end..large.len())) {
+            if let Some(score) = Score::new(score) {
+                rest.insert(member, score);
+            }
+        }
+        cut.push(Self::Large(core::mem::replace(large, Box::new(rest))));
+    }
+
+    /// Something is left to be freed of what was removed.
+    pub fn is_untidy(&self) -> bool {
+        matches!(self, Self::Large(large) if large.is_untidy())
+    }
+
+    /// See [`SortedSet::tidy`].
+    pub fn tidy(&mut self, budget: usize) -> usize {
         match self {
-            Self::Small(small) => small.remove_range(ranks),
-            Self::Large(large) => large.remove_range(ranks, |_, _| {}),
+            Self::Small(_) => budget,
+            Self::Large(large) => large.tidy(budget),
         }
     }
 

@@ -102,9 +102,11 @@ fn both_encodings_agree_with_the_oracle() {
                 }
                 8 => {
                     let start = pick(&mut rng, model.len() as u64 + 1);
-                    let end = (start + pick(&mut rng, 4)).min(model.len());
-                    zset.remove_range(start..end);
+                    let most = if rng.below(3) == 0 { 40 } else { 4 };
+                    let end = (start + pick(&mut rng, most)).min(model.len());
+                    zset.remove_range(start..end, &mut Vec::new());
                     model.drain(start..end);
+                    zset.tidy(pick(&mut rng, 20));
                 }
                 _ => assert_eq!(zset.rank(member.as_bytes()), at.map(|at| (at, model[at].0))),
             }

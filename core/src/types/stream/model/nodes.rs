@@ -17,7 +17,7 @@ pub fn check_node(node_id: StreamId, bytes: &[u8], keep: u64) -> bool {
     assert!(stream.entries().iter().all(|entry| entry.fields.count() == entry.fields.len()));
     let back = stream.entries().range_back(StreamId::MIN, StreamId::MAX).map(|entry| entry.id);
     assert!(back.eq(ids.iter().rev().copied()));
-    stream.entries_mut().trim(TrimTo::MaxLen(keep), TrimMode::Exact);
+    stream.entries_mut().trim(TrimTo::MaxLen(keep), TrimMode::Exact, &mut Vec::new());
     assert_eq!(stream.validate(), Ok(()));
     for id in ids {
         let is_there = stream.entries().get(id).is_some();
