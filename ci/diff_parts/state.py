@@ -5,6 +5,7 @@ import time
 from masks import without_times
 from wire import bulks, decode, encode
 
+# Hashes that have had fields with a lifetime (keys_with_volatile_items) are counted until each server's own expiry comes by.
 # What counts by chance or by how often the script looked.
 UNCOUNTED = re.compile(rb"cmdstat_(client|info|config|scan|echo|ping|hello|debug|object\|encoding|type|select|keys|expiretime|pexpiretime|hpexpiretime|get|lrange|smembers|zrange|hgetall|"
                        rb"xrange|xinfo|publish|subscribe|psubscribe|latency|commandlog|slowlog|memory|randomkey)\b")
@@ -25,7 +26,7 @@ def counters(server):
         if (match := CALLS.fullmatch(line)) and not UNCOUNTED.match(line):
             found[match[1]] = match.groups()[1:]
         elif match := COUNTED.fullmatch(line):
-            found[match[1]] = re.sub(rb"avg_ttl=\d+", b"", match[2])
+            found[match[1]] = re.sub(rb"(avg_ttl|keys_with_volatile_items)=\d+", b"", match[2])
     # RESETSTAT leaves this one as it is.
     changes = b"rdb_changes_since_last_save"
     found[changes] = int(found[changes]) - server.changes_before
