@@ -8,6 +8,7 @@ NUMBERS = [b"0", b"1", b"2", b"3", b"-1", b"10", b"100", b"x", b"", b"9223372036
            b"9223372036854775", b"1.5"]
 # Far from the moments at which either server runs, so that both see the same.
 SECONDS = [b"1000", b"100000", b"0", b"-1", b"x", b"9223372036854775807", b"9223372036854775", b"200000"]
+MILLISECONDS = [b"1000000", b"100000000", b"0", b"-1", b"x", b"9223372036854775807", b"9223372036854775", b"200000000"]
 MOMENTS = [b"0", b"1", b"4000000000", b"5000000000", b"-1", b"", b"9223372036854775807"]
 MOMENTS_MS = [b"0", b"1", b"4000000000000", b"5000000000000", b"9223372036854775807", b"-5", b"y"]
 FLAGS = [b"NX", b"XX", b"GT", b"LT", b"nx", b"KEEPTTL", b"PERSIST", b"FNX", b"FXX", b"GET", b"FIELDS"]
@@ -35,7 +36,7 @@ def fields_block(rng, pairs=False):
 
 def expiry(rng):
     unit = rng.choice([b"EX", b"PX", b"EXAT", b"PXAT", b"ex"])
-    times = {b"EXAT": MOMENTS, b"PXAT": MOMENTS_MS}.get(unit, SECONDS)
+    times = {b"EXAT": MOMENTS, b"PXAT": MOMENTS_MS, b"PX": MILLISECONDS}.get(unit, SECONDS)
     return [unit, rng.choice(times)]
 
 
@@ -67,7 +68,7 @@ def simple(rng, key):
 
 def timed(rng, key):
     name = rng.choice([b"HEXPIRE", b"HPEXPIRE", b"HEXPIREAT", b"HPEXPIREAT"])
-    times = {b"HEXPIREAT": MOMENTS, b"HPEXPIREAT": MOMENTS_MS}.get(name, SECONDS)
+    times = {b"HEXPIREAT": MOMENTS, b"HPEXPIREAT": MOMENTS_MS, b"HPEXPIRE": MILLISECONDS}.get(name, SECONDS)
     flags = [rng.choice(FLAGS[:5])] if rng.random() < 0.4 else [rng.choice(FLAGS) for _ in range(rng.choice([0, 0, 0, 2]))]
     options = expiry(rng) if rng.random() < 0.6 else []
     options += [rng.choice(FLAGS) for _ in range(rng.choice([0, 0, 1, 1, 2]))]
