@@ -218,7 +218,8 @@ mod tests {
 
     #[test]
     fn all_directives_can_be_read_back() {
-        let (old, mut new) = (Config::new(), Config::new());
+        let (mut old, mut new) = (Config::new(), Config::new());
+        old.set_by_host("dir", "/data");
         let text = rewrite(b"", &old, RewriteExtent::All);
         let lines = text.split(|&byte| byte == b'\n');
         for line in lines.filter(|line| !line.is_empty() && !line.starts_with(b"#")) {
