@@ -27,11 +27,11 @@ def expiring(r, shared):
         steps += [(2, [b"DEBUG", b"SET-ACTIVE-EXPIRE", b"0"])]
     time, watch, sleep = [(1, [b"PEXPIRE", key, b"80"])], [(0, [b"WATCH", key])], [("sleep", 130)]
     steps += r.choice([time + watch + sleep, watch + time + sleep, time + sleep + watch])
-    steps += r.choice([[], [], [(2, [b"EXISTS", key])], [(2, made)], [(0, [b"GET", key])]])
+    steps += r.choice([[], [], [(1, [b"EXISTS", key])], [(1, made)], [(0, [b"GET", key])]])
     steps += [(0, [b"MULTI"]), (0, [b"EXISTS", key]), (0, [b"EXEC"])]
     if lazily:
         steps += [(2, [b"DEBUG", b"SET-ACTIVE-EXPIRE", b"1"])]
-    return steps + [(2, [b"EXISTS", key])]
+    return steps + [(1, [b"EXISTS", key])]
 
 
 def sweeping(r, shared):
