@@ -37,6 +37,11 @@ def is_chance(request, flavour):
     return False
 
 
+def far(r):
+    """A lifetime that differs from others by more than the servers' clocks: GT and LT compare."""
+    return b"%d" % (10**8 + 1000 * r.randint(0, 10**6))
+
+
 def around(r):
     """What any key can be asked, whatever it holds."""
     key, other = r.choice(KEYS), r.choice(KEYS)
@@ -47,7 +52,7 @@ def around(r):
         lambda: [b"COPY", key, other] + r.choice([[], [b"REPLACE"], [b"DB", b"1"], [b"DB", b"1", b"REPLACE"]]),
         lambda: [b"MOVE", key, r.choice([b"1", b"0"])],
         lambda: [r.choice([b"DEL", b"UNLINK"]), key],
-        lambda: [r.choice([b"EXPIRE", b"PEXPIRE"]), key, r.choice([b"100000000", b"-1", b"0"])] + r.choice([[], [b"NX"], [b"XX"], [b"GT"], [b"LT"]]),
+        lambda: [r.choice([b"EXPIRE", b"PEXPIRE"]), key, r.choice([far(r), b"-1", b"0"])] + r.choice([[], [b"NX"], [b"XX"], [b"GT"], [b"LT"]]),
         lambda: [b"SWAPDB", b"0", b"1"] if r.random() < 0.2 else [b"DBSIZE"],
         lambda: [b"SELECT", r.choice([b"0", b"0", b"0", b"1"])],
         lambda: [b"SCAN", b"0", b"COUNT", b"1000", b"TYPE", r.choice([b"string", b"list", b"set", b"zset", b"hash", b"stream", b"nope"])],
