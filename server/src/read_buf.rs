@@ -8,6 +8,8 @@
 pub(crate) const OWN_LEN_MIN: usize = 16 * 1024;
 /// A buffer above this is cut back when it is mostly unused.
 const RESIZE_THRESHOLD: usize = 32 * 1024;
+/// One above this goes as soon as it is empty: few requests are so large.
+const KEEP_LEN_MAX: usize = 512 * 1024;
 
 /// Request bytes of one client that wait for the rest.
 #[derive(Debug, Default)]
@@ -112,6 +114,9 @@ impl ReadBuf {
         if self.consumed == self.filled {
             self.consumed = 0;
             self.filled = 0;
+            if self.bytes.len() > KEEP_LEN_MAX {
+                self.bytes = Vec::new();
+            }
         }
     }
 
@@ -137,7 +142,19 @@ impl ReadBuf {
 
 #[cfg(test)]
 mod tests {
-    use super::{OWN_LEN_MIN, ReadBuf};
+    use super::{KEEP_LEN_MAX, OWN_LEN_MIN, ReadBuf};
+
+    #[test]
+    fn a_very_large_buffer_goes_when_it_is_empty() {
+        let mut buf = ReadBuf::default();
+        buf.keep(&vec![b'x'; KEEP_LEN_MAX + 1]);
+        buf.consume(KEEP_LEN_MAX);
+        assert_eq!(buf.pending(), b"x");
+        buf.consume(1);
+        assert_eq!((buf.len(), buf.free()), (0, 0));
+        buf.keep(b"y");
+        assert_eq!(buf.pending(), b"y");
+    }
 
     #[test]
     fn bytes_survive_growth_and_consumption() {
