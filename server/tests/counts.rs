@@ -113,3 +113,21 @@ fn shard_channels_are_not_subscribed_to_in_a_transaction() {
         b"*2\r\n-ERR SSUBSCRIBE isn't allowed for a DENY BLOCKING client\r\n*3\r\n$9\r\nsubscribe\r\n$1\r\nb\r\n:1\r\n",
     );
 }
+
+//= valkey 9.1 XREAD, XREADGROUP: look again when a stream has got an entry or is gone, not when it was trimmed
+#[test]
+fn who_waits_for_entries_looks_again_only_for_entries() {
+    for request in ["XREAD BLOCK 0 STREAMS x $", "XREADGROUP GROUP g c BLOCK 0 STREAMS x >"] {
+        let server = TestServer::start(&[]);
+        let (mut admin, mut client) = (server.raw(), server.raw());
+        admin.ask(b"XADD x 1-1 f v\r\n", b"$3\r\n1-1\r\n");
+        admin.ask(b"XGROUP CREATE x g $\r\n", b"+OK\r\n");
+        client.send(format!("{request}\r\n").as_bytes());
+        while info(&mut admin, "clients", "blocked_clients") != "1" {}
+        let before = info(&mut admin, "stats", "keyspace_hits");
+        admin.ask(b"EXPIRE x 1000\r\nXTRIM x MAXLEN 1\r\nXTRIM x MAXLEN 0\r\n", b":1\r\n:0\r\n:1\r\n");
+        assert_eq!(info(&mut admin, "stats", "keyspace_hits"), before, "{request}");
+        admin.ask(b"XADD x 2-1 f v\r\n", b"$3\r\n2-1\r\n");
+        client.expect(b"*1\r\n*2\r\n$1\r\nx\r\n*1\r\n*2\r\n$3\r\n2-1\r\n*2\r\n$1\r\nf\r\n$1\r\nv\r\n");
+    }
+}

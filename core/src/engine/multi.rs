@@ -211,10 +211,6 @@ impl Engine {
     /// The key holds what a client waits for, or the client wants to know that it does not.
     fn may_be_served(&mut self, session: &mut Session, place: &DbKey, how: Ready, now: Moment) -> bool {
         let Some(blocked) = &session.blocked else { return false };
-        //= valkey 9.1 XREAD: looks again when its stream has got an entry, not when it was trimmed or given an expiry
-        if blocked.kind == Kind::Stream && !blocked.wants_deletes && how == Ready::Changed {
-            return false;
-        }
         if session.flags.contains(SessionFlags::CLOSE_ASAP) {
             return false;
         }
@@ -222,7 +218,12 @@ impl Engine {
         let now = clock::keyspace_now(now, session, &self.shared);
         let mut keys = self.keyspace.keys(place.0 as usize, now);
         let key = keys.key(&place.1);
-        wants_deletes || keys.peek(key).is_some_and(|entry| entry.kind() == wanted)
+        let holds = keys.peek(key).is_some_and(|entry| entry.kind() == wanted);
+        //= valkey 9.1 XREAD, XREADGROUP: look again when a stream has got an entry or is gone, not when it was trimmed
+        if wanted == Kind::Stream && how == Ready::Changed {
+            return wants_deletes && !holds;
+        }
+        wants_deletes || holds
     }
 
     /// Runs a waiting client's command once more.
