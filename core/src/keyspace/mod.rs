@@ -317,7 +317,7 @@ impl Keyspace {
         false
     }
 
-    /// Asks the processor to fetch what the object keeps that [`Prefetch::Third`] has found: see [`Object::prefetch`].
+    /// Asks the processor to fetch what the object keeps that [`Prefetch::Third`] has found.
     pub fn prefetch_object<'m>(
         &self,
         db: usize,

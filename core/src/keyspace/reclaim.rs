@@ -45,7 +45,7 @@ pub(super) struct Reclaim {
     went: u64,
 }
 
-/// A point in the work that somebody waits for: see [`Keyspace::reclaim_mark`].
+/// A point in the work that somebody waits for: see [`Keyspace::is_reclaimed`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ReclaimMark {
     /// So many objects are to be gone; known when the flushed shards are.
