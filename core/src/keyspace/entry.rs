@@ -21,6 +21,7 @@ use core::marker::PhantomData;
 use core::ptr::NonNull;
 
 use super::access;
+use super::kind::{Encoding, Kind};
 use super::slab::{self, Slab};
 use crate::types::Object;
 
@@ -35,59 +36,6 @@ const SHORT_LEN_MAX: usize = 254;
 
 /// Bytes of a large value, shared between its entry and replies that are being sent.
 pub type SharedBytes = Arc<Vec<u8>>;
-
-/// Kind of a value, as TYPE names it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
-    /// A string.
-    String,
-    /// A list.
-    List,
-    /// A set.
-    Set,
-    /// A sorted set.
-    Zset,
-    /// A hash.
-    Hash,
-    /// A stream.
-    Stream,
-}
-
-impl Kind {
-    /// The name that TYPE answers.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::String => "string",
-            Self::List => "list",
-            Self::Set => "set",
-            Self::Zset => "zset",
-            Self::Hash => "hash",
-            Self::Stream => "stream",
-        }
-    }
-}
-
-/// How a string is kept, as OBJECT ENCODING names it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Encoding {
-    /// A 64-bit integer.
-    Int,
-    /// A short string that has not been changed in place.
-    Embstr,
-    /// Any other string.
-    Raw,
-}
-
-impl Encoding {
-    /// The name that OBJECT ENCODING answers.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Int => "int",
-            Self::Embstr => "embstr",
-            Self::Raw => "raw",
-        }
-    }
-}
 
 /// Layouts of the value, bits 3..7 of the first byte.
 const INT: u8 = 0;

@@ -11,6 +11,7 @@ mod entry;
 mod expiry;
 mod hash;
 mod keys;
+mod kind;
 #[cfg(any(test, fuzzing))]
 pub mod model;
 mod reclaim;
@@ -18,15 +19,17 @@ mod sample;
 mod shard;
 mod slab;
 mod table;
+mod walk;
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 pub use self::access::AccessPolicy;
-pub use self::entry::{Encoding, Entry, Garbage, Kind, SharedBytes, StringView};
+pub use self::entry::{Entry, Garbage, SharedBytes, StringView};
 pub(crate) use self::expiry::{ExpiryIndex, Stamp};
 pub use self::hash::{HashSeed, Key, KeyHasher};
 pub use self::keys::{Copied, ExpireChange, Keys, WrongType};
+pub use self::kind::{Encoding, Kind};
 pub use self::reclaim::ReclaimMark;
 
 use self::reclaim::Reclaim;
