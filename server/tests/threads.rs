@@ -191,8 +191,11 @@ fn soak(options: &[&str]) {
     // What the clients held is free again: without the keys there is hardly more than at the start.
     redis::cmd("FLUSHALL").exec(&mut admin).unwrap();
     while info(&mut admin, "lazyfree_pending_objects") > 0 {}
-    let (used, startup) = (info(&mut admin, "used_memory"), info(&mut admin, "used_memory_startup"));
-    assert!(used < startup + KEPT_MAX, "{used} bytes are in use, {startup} at the start");
+    let startup = info(&mut admin, "used_memory_startup");
+    // Large strings, which are no objects, may still be with a thread that frees them.
+    let is_free = (0..10_000).any(|_| info(&mut admin, "used_memory") < startup + KEPT_MAX);
+    let used = info(&mut admin, "used_memory");
+    assert!(is_free, "{used} bytes are in use, {startup} at the start");
 }
 
 //= security vk#4060: reply buffers that the main thread and an I/O thread would write at once
