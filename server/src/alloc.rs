@@ -80,18 +80,18 @@ static BLOCKS: AtomicUsize = AtomicUsize::new(0);
 
 #[inline]
 fn is_block(layout: Layout) -> bool {
-    layout.align() == BLOCK_LEN
+    layout.align() == BLOCK_LEN && layout.size() == BLOCK_LEN
 }
 
 /// Asks for huge pages for a block that was just allocated, not yet touched.
 #[cold]
-fn new_block(block: *mut u8, layout: Layout) -> *mut u8 {
+fn new_block(block: *mut u8) -> *mut u8 {
     // ORDERING: only roughly the number matters.
     if !block.is_null() && BLOCKS.fetch_add(1, Ordering::Relaxed) >= SMALL_BLOCKS {
         #[cfg(target_os = "linux")]
         // SAFETY: the block was just allocated and advice changes no contents. A refusal leaves small pages.
         unsafe {
-            libc::madvise(block.cast(), layout.size(), libc::MADV_HUGEPAGE)
+            libc::madvise(block.cast(), BLOCK_LEN, libc::MADV_HUGEPAGE)
         };
     }
     block
@@ -143,7 +143,7 @@ unsafe impl GlobalAlloc for Counted {
         // SAFETY: the caller's contract is the one below's.
         let memory = unsafe { Below.alloc(layout) };
         if is_block(layout) {
-            return new_block(memory, layout);
+            return new_block(memory);
         }
         count(class(layout));
         memory
@@ -166,7 +166,7 @@ unsafe impl GlobalAlloc for Counted {
         // SAFETY: the caller's contract is the one below's.
         let memory = unsafe { Below.alloc_zeroed(layout) };
         if is_block(layout) {
-            return new_block(memory, layout);
+            return new_block(memory);
         }
         count(class(layout));
         memory
