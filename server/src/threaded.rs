@@ -233,7 +233,7 @@ impl<P: Platform> Server<P> {
             self.put_ready(connection);
             return;
         }
-        let (slot, reads_on) = (connection.slot, connection.may_read_more && !connection.paused);
+        let (slot, reads_on) = (connection.slot, connection.may_read_more);
         self.outside.send_out(connection, &mut self.engine);
         if reads_on {
             // Read once the replies are sent: now, or when it comes back.
@@ -245,7 +245,8 @@ impl<P: Platform> Server<P> {
     }
 
     fn put_ready(&mut self, connection: Box<Connection<Socket<P>>>) {
-        if connection.may_read_more && !connection.paused {
+        // One that waits for keys or for the end of a pause, too: its end is told only once.
+        if connection.may_read_more {
             self.outside.ready.push(connection.slot);
         }
         self.outside.charge(&connection, &mut self.engine);

@@ -15,16 +15,16 @@ fn on_both(test: impl Fn(&TestServer)) {
 /// Waits until so many clients are blocked.
 fn until_blocked(admin: &mut Raw, count: usize) {
     let wanted = format!("\r\nblocked_clients:{count}\r\n");
-    loop {
-        admin.send(b"INFO clients\r\n");
-        let mut text = String::new();
-        while !text.ends_with("\r\n\r\n") {
-            text.push_str(&String::from_utf8(admin.take(1)).unwrap());
-        }
-        if text.contains(&wanted) {
-            return;
-        }
+    while !info_clients(admin).contains(&wanted) {}
+}
+
+fn info_clients(admin: &mut Raw) -> String {
+    admin.send(b"INFO clients\r\n");
+    let mut text = String::new();
+    while !text.ends_with("\r\n\r\n") {
+        text.push_str(&String::from_utf8(admin.take(1)).unwrap());
     }
+    text
 }
 
 fn popped(key: &str, value: &str) -> Vec<u8> {
@@ -108,6 +108,23 @@ fn one_that_goes_while_it_waits_takes_nothing() {
             until_blocked(&mut admin, 0);
             admin.ask(b"DEL a\r\n", b":1\r\n");
         }
+    });
+}
+
+#[test]
+fn one_that_goes_at_once_waits_no_more() {
+    on_both(|server| {
+        let mut admin = server.raw();
+        for _ in 0..200 {
+            // Its end comes while its request is still with an I/O thread, or on its way back.
+            let mut clients: Vec<Raw> = (0..4).map(|_| server.raw()).collect();
+            clients.iter_mut().for_each(|client| client.send(b"PING\r\nBLPOP a 0\r\n"));
+            drop(clients);
+        }
+        let are_gone = (0..20_000).any(|_| info_clients(&mut admin).contains("connected_clients:1\r\n"));
+        assert!(are_gone);
+        admin.ask(b"RPUSH a 1\r\n", b":1\r\n");
+        admin.ask(b"LLEN a\r\n", b":1\r\n");
     });
 }
 
