@@ -4,9 +4,8 @@
 //! agrees with the allocator's own. Counters are kept per thread, each on its own cache line, and summed when
 //! read: an allocation never touches a line that another thread writes.
 //!
-//! A block of two megabytes aligned to its size is one of the keyspace's (entries or buckets), which counts what it uses of it. Such blocks
-//! are to lie in huge pages, which saves a look-up's page walks, but for the first few, so that a small server stays
-//! small: nothing here forks, so there is no copy of a huge page to fear.
+//! The keyspace's blocks of two megabytes (entries, buckets) are not counted here: it counts what it uses of them
+//! (`blocks`).
 //!
 //! jemalloc serves by default; without the `jemalloc` feature the system's allocator does.
 #![expect(unsafe_code, reason = "implements GlobalAlloc by handing each call on to the allocator below")]
@@ -16,9 +15,11 @@ use core::cell::Cell;
 use core::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 
 #[cfg(not(feature = "jemalloc"))]
-use std::alloc::System as Below;
+pub(crate) use std::alloc::System as Below;
 #[cfg(feature = "jemalloc")]
-use tikv_jemallocator::Jemalloc as Below;
+pub(crate) use tikv_jemallocator::Jemalloc as Below;
+
+use crate::blocks;
 
 /// Counter slots: one a thread, the last for all threads beyond.
 const SLOTS: usize = 320;
@@ -72,29 +73,10 @@ fn slot_of_thread(mine: &Cell<usize>) -> usize {
     mine.get()
 }
 
-/// Blocks of the keyspace are so long, and aligned to it.
-const BLOCK_LEN: usize = 2 * 1024 * 1024;
-/// So many of them stay in small pages.
-const SMALL_BLOCKS: usize = 4;
-static BLOCKS: AtomicUsize = AtomicUsize::new(0);
-
+/// A block of the keyspace.
 #[inline]
 fn is_block(layout: Layout) -> bool {
-    layout.align() == BLOCK_LEN && layout.size() == BLOCK_LEN
-}
-
-/// Asks for huge pages for a block that was just allocated, not yet touched.
-#[cold]
-fn new_block(block: *mut u8) -> *mut u8 {
-    // ORDERING: only roughly the number matters.
-    if !block.is_null() && BLOCKS.fetch_add(1, Ordering::Relaxed) >= SMALL_BLOCKS {
-        #[cfg(target_os = "linux")]
-        // SAFETY: the block was just allocated and advice changes no contents. A refusal leaves small pages.
-        unsafe {
-            libc::madvise(block.cast(), BLOCK_LEN, libc::MADV_HUGEPAGE)
-        };
-    }
-    block
+    layout.align() == blocks::LEN && layout.size() == blocks::LEN
 }
 
 #[inline]
@@ -140,36 +122,33 @@ fn size_class(size: usize, align: usize) -> usize {
 unsafe impl GlobalAlloc for Counted {
     #[inline]
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        // SAFETY: the caller's contract is the one below's.
-        let memory = unsafe { Below.alloc(layout) };
         if is_block(layout) {
-            return new_block(memory);
+            return blocks::take(false);
         }
         count(class(layout));
-        memory
+        // SAFETY: the caller's contract is the one below's.
+        unsafe { Below.alloc(layout) }
     }
 
     #[inline]
     unsafe fn dealloc(&self, ptr: *mut u8, layout: Layout) {
         if is_block(layout) {
-            // ORDERING: only roughly the number matters.
-            BLOCKS.fetch_sub(1, Ordering::Relaxed);
-        } else {
-            count(-class(layout));
+            // SAFETY: one with this layout came from there.
+            return unsafe { blocks::give_back(ptr) };
         }
+        count(-class(layout));
         // SAFETY: the caller's contract is the one below's.
         unsafe { Below.dealloc(ptr, layout) }
     }
 
     #[inline]
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
-        // SAFETY: the caller's contract is the one below's.
-        let memory = unsafe { Below.alloc_zeroed(layout) };
         if is_block(layout) {
-            return new_block(memory);
+            return blocks::take(true);
         }
         count(class(layout));
-        memory
+        // SAFETY: the caller's contract is the one below's.
+        unsafe { Below.alloc_zeroed(layout) }
     }
 
     #[inline]

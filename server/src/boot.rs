@@ -15,7 +15,7 @@ use crate::outside::Outside;
 use crate::process::{self, Process, Supervisor};
 use crate::serve::Server;
 use crate::usage::{COMMIT, USAGE, VERSION, logo, version_line};
-use crate::{alloc, allocator, log, memtest, syscheck};
+use crate::{alloc, allocator, blocks, log, memtest, syscheck};
 
 /// A limit of memory below this is probably a mistake.
 const MAXMEMORY_SUSPECT: u64 = 1 << 20;
@@ -122,6 +122,9 @@ fn settle<P: Platform>(outside: &mut Outside<P>, config: &Config) {
     }
     if let Err(why) = allocator::set_background(config.is_on("jemalloc-bg-thread")) {
         outside.log(LogLevel::Warning, format_args!("No thread for jemalloc-bg-thread: {why}"));
+    }
+    if let Err(why) = blocks::start() {
+        outside.log(LogLevel::Warning, format_args!("No thread for memory that is ready: {why}"));
     }
     // The log has the reason when the system refuses.
     let _ = outside.process.oom.apply(config);

@@ -7,6 +7,7 @@
 pub mod alloc;
 mod allocator;
 mod args;
+mod blocks;
 pub mod boot;
 mod client_io;
 mod client_memory;
