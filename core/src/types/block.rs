@@ -12,6 +12,9 @@ use alloc::vec::Vec;
 /// Allocators hand out no less, or waste the rest.
 const CAPACITY_MIN: usize = 16;
 
+/// Up to this capacity a piece is moved by copying it, above by the allocator, which may extend it where it is.
+const COPIED_MAX: usize = 4096;
+
 /// A cache line.
 const LINE_LEN: usize = 64;
 /// So many of them are fetched ahead.
@@ -115,6 +118,15 @@ impl Block {
 
     #[cold]
     fn resize(&mut self, capacity: usize) {
+        if capacity <= COPIED_MAX {
+            // Freed by its length, which is known, an old piece costs the allocator less than resized by its address.
+            let kept = self.0.len().min(capacity);
+            let mut bytes = Vec::with_capacity(capacity);
+            bytes.extend_from_slice(&self.0[..kept]);
+            bytes.resize(capacity, 0);
+            self.0 = bytes.into_boxed_slice();
+            return;
+        }
         let mut bytes = Vec::from(core::mem::take(&mut self.0));
         if capacity > bytes.len() {
             bytes.reserve_exact(capacity - bytes.len());
