@@ -9,7 +9,9 @@ import state
 from masks import is_masked, same
 from wire import Connection, elements, encode, encode_inline, split_replies
 
-MARK, END = b"-- vireo diff mark --", b"-- vireo diff end --"
+MARK = b"-- vireo diff mark --"
+# Numbered, as a log may show those of earlier exchanges.
+END = b"-- vireo diff end %d --"
 BATCH = 250
 # What HELLO tells of one server only: the client's id, and modules.
 HELLO_MASKED = re.compile(rb"(?<=\$2\r\nid\r\n):\d+|(?<=\$7\r\nmodules\r\n)\*(0|1\r\n[%*]\d.*?args\r\n\*0)\r\n", re.S)
@@ -106,6 +108,7 @@ class Pipelined:
 
     def __init__(self, servers, proto, flags=None):
         self.servers, self.proto, self.flags = servers, proto, flags
+        self.exchanges = 0
 
     def run(self, steps):
         rows = open_connections(self.servers, 1, self.proto)
@@ -160,13 +163,15 @@ class Pipelined:
                 groups.append(group)
                 group = []
         groups.append(group)
-        data = b"".join(data) + encode([b"ECHO", END])
+        ending = END % self.exchanges
+        self.exchanges += 1
+        data = b"".join(data) + encode([b"ECHO", ending])
         for connection in connections:
             connection.send(data)
         replies = []
         for connection in connections:
             try:
-                replies.append(connection.until(bulk(END))[: -len(bulk(END))])
+                replies.append(connection.until(bulk(ending))[: -len(bulk(ending))])
             except OSError as error:
                 raise EOFError(f"no answer within steps {start}..{end}") from error
         found = self.compare(steps, groups, replies, bool(events))

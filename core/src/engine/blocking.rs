@@ -15,6 +15,7 @@
 use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::vec::Vec;
+use core::ops::Range;
 
 use super::context::OwnedArgs;
 use super::session::{ClientSlot, Session};
@@ -68,6 +69,8 @@ pub struct Blocked {
     pub(super) deadline_ms: Option<i64>,
     /// A key that goes or becomes another type is told too (XREADGROUP).
     pub(super) wants_deletes: bool,
+    /// Its place in the order of those who wait; [`Blocking::add`] gives it.
+    pub(super) turn: u64,
 }
 
 impl Blocked {
@@ -104,7 +107,10 @@ impl Wait {
 /// All who wait.
 #[derive(Debug, Default)]
 pub struct Blocking {
-    by_key: BTreeMap<DbKey, VecDeque<ClientSlot>>,
+    /// By their turns, so that thousands may wait for one key.
+    by_key: BTreeMap<DbKey, BTreeMap<u64, ClientSlot>>,
+    /// The next client's turn.
+    next_turn: u64,
     deadlines: BTreeSet<(i64, ClientSlot)>,
     /// Keys whose end somebody wants to know of, and how many do.
     on_deletes: BTreeMap<DbKey, usize>,
@@ -150,12 +156,11 @@ impl Blocking {
     }
 
     /// Takes a client in.
-    pub(super) fn add(&mut self, session: &mut Session, blocked: Box<Blocked>) {
+    pub(super) fn add(&mut self, session: &mut Session, mut blocked: Box<Blocked>) {
+        blocked.turn = self.next_turn;
+        self.next_turn += 1;
         for key in &blocked.keys {
-            let waiting = self.by_key.entry((blocked.db, key.clone())).or_default();
-            if !waiting.contains(&session.slot) {
-                waiting.push_back(session.slot);
-            }
+            self.by_key.entry((blocked.db, key.clone())).or_default().insert(blocked.turn, session.slot);
             if blocked.wants_deletes {
                 *self.on_deletes.entry((blocked.db, key.clone())).or_default() += 1;
             }
@@ -176,7 +181,7 @@ impl Blocking {
         for key in &blocked.keys {
             let place = (blocked.db, key.clone());
             if let Some(waiting) = self.by_key.get_mut(&place) {
-                waiting.retain(|&slot| slot != session.slot);
+                waiting.remove(&blocked.turn);
                 if waiting.is_empty() {
                     self.by_key.remove(&place);
                 }
@@ -242,9 +247,19 @@ impl Blocking {
         keys.iter().for_each(|place| self.give(place));
     }
 
-    /// Who waits for a key, the first first.
-    pub(super) fn waiting(&self, place: &DbKey) -> Vec<ClientSlot> {
-        self.by_key.get(place).map_or_else(Vec::new, |waiting| waiting.iter().copied().collect())
+    /// The turn of whoever waits next.
+    pub(super) fn next_turn(&self) -> u64 {
+        self.next_turn
+    }
+
+    /// Who waits for a key and is the first of these turns, with its turn.
+    pub(super) fn first_waiting(&self, place: &DbKey, turns: Range<u64>) -> Option<(u64, ClientSlot)> {
+        self.by_key.get(place)?.range(turns).next().map(|(&turn, &slot)| (turn, slot))
+    }
+
+    /// Somebody who waits for a key wants to know of its end.
+    pub(super) fn is_end_awaited(&self, place: &DbKey) -> bool {
+        self.on_deletes.contains_key(place)
     }
 
     /// Somebody waits for memory: what is freed then was not put off.

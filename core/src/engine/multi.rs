@@ -189,6 +189,7 @@ impl Engine {
             kind: wait.kind,
             deadline_ms: wait.deadline_ms,
             wants_deletes: wait.wants_deletes,
+            turn: 0,
         };
         self.shared.blocking.add(session, Box::new(blocked));
         Some(Flow::Blocked)
@@ -198,32 +199,29 @@ impl Engine {
     #[cold]
     pub(super) fn serve_waiting(&mut self, now: &mut Moment, host: &mut dyn Host) {
         while let Some((place, how)) = self.shared.blocking.pop_ready() {
-            for slot in self.shared.blocking.waiting(&place) {
+            // Who begins to wait while others are served has its turn when the key changes again.
+            let mut turns = 0..self.shared.blocking.next_turn();
+            while let Some((turn, slot)) = self.shared.blocking.first_waiting(&place, turns.clone()) {
+                turns.start = turn + 1;
                 let Some(mut session) = self.shared.clients.take(slot) else { continue };
-                if self.may_be_served(&mut session, &place, how, *now) {
+                let kind = self.kind_at(&session, &place, *now);
+                if may_be_served(&session, kind, how) {
                     self.serve(&mut session, now, host);
                 }
                 self.shared.clients.put(session);
+                if kind.is_none() && !self.shared.blocking.is_end_awaited(&place) {
+                    break;
+                }
             }
         }
     }
 
-    /// The key holds what a client waits for, or the client wants to know that it does not.
-    fn may_be_served(&mut self, session: &mut Session, place: &DbKey, how: Ready, now: Moment) -> bool {
-        let Some(blocked) = &session.blocked else { return false };
-        if session.flags.contains(SessionFlags::CLOSE_ASAP) {
-            return false;
-        }
-        let (wanted, wants_deletes) = (blocked.kind, blocked.wants_deletes);
+    /// What a key holds, as a client sees it.
+    fn kind_at(&mut self, session: &Session, place: &DbKey, now: Moment) -> Option<Kind> {
         let now = clock::keyspace_now(now, session, &self.shared);
         let mut keys = self.keyspace.keys(place.0 as usize, now);
         let key = keys.key(&place.1);
-        let holds = keys.peek(key).is_some_and(|entry| entry.kind() == wanted);
-        //= valkey 9.1 XREAD, XREADGROUP: look again when a stream has got an entry or is gone, not when it was trimmed
-        if wanted == Kind::Stream && how == Ready::Changed {
-            return wants_deletes && !holds;
-        }
-        wants_deletes || holds
+        keys.peek(key).map(|entry| entry.kind())
     }
 
     /// Runs a waiting client's command once more.
@@ -285,4 +283,18 @@ impl Engine {
         self.serve_waiting(now, host);
         step.expired
     }
+}
+
+/// A key that holds this is what a client waits for, or the client wants to know that it does not.
+fn may_be_served(session: &Session, kind: Option<Kind>, how: Ready) -> bool {
+    let Some(blocked) = &session.blocked else { return false };
+    if session.flags.contains(SessionFlags::CLOSE_ASAP) {
+        return false;
+    }
+    let holds = kind == Some(blocked.kind);
+    //= valkey 9.1 XREAD, XREADGROUP: look again when a stream has got an entry or is gone, not when it was trimmed
+    if blocked.kind == Kind::Stream && how == Ready::Changed {
+        return blocked.wants_deletes && !holds;
+    }
+    blocked.wants_deletes || holds
 }
