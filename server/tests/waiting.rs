@@ -217,6 +217,10 @@ fn a_watched_key_makes_the_transaction_fail() {
             }
             client.ask(b"EXEC\r\n", b"*-1\r\n");
         }
+        // A database swapped with itself is the same.
+        client.ask(b"WATCH k\r\nMULTI\r\nPING\r\n", b"+OK\r\n+OK\r\n+QUEUED\r\n");
+        admin.ask(b"SWAPDB 0 0\r\n", b"+OK\r\n");
+        client.ask(b"EXEC\r\n", b"*1\r\n+PONG\r\n");
     });
 }
 

@@ -251,10 +251,13 @@ pub(crate) fn swapdb(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
     let first = parse(args.at(1)).ok_or(CmdError::Text("ERR invalid first DB index"))?;
     let second = parse(args.at(2)).ok_or(CmdError::Text("ERR invalid second DB index"))?;
     let (first, second) = (checked_database(cx, first)?, checked_database(cx, second)?);
-    for db in [first, second] {
-        cx.all_changed(db, |cx, bytes| exists_in(cx, first, bytes) || exists_in(cx, second, bytes));
+    //= valkey 9.1 SWAPDB: a database swapped with itself changes for nobody, and counts as a change
+    if first != second {
+        for db in [first, second] {
+            cx.all_changed(db, |cx, bytes| exists_in(cx, first, bytes) || exists_in(cx, second, bytes));
+        }
+        cx.keys.keyspace().swap(first, second);
     }
-    cx.keys.keyspace().swap(first, second);
     cx.shared.stats.dirty += 1;
     cx.reply.ok();
     Ok(())
