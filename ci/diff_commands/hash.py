@@ -106,4 +106,7 @@ def command(rng):
     # A walk without a count ends where the server likes, HRANDFIELD without its last word may answer for ever.
     if kind < 0.9 and rng.random() < 0.03:
         request = request[:rng.randrange(1, len(request) + 1)]
+    # The reference doubles the number of fields, which is then 0 and fits: it sets nothing and answers 1.
+    if request[0] == b"HSETEX" and request[-1] == b"-9223372036854775808":
+        request.pop()
     return request
