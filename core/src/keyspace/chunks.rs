@@ -12,7 +12,7 @@ use alloc::vec::Vec;
 use core::alloc::Layout;
 use core::ptr::NonNull;
 
-use super::table::Bucket;
+use super::bucket::Bucket;
 
 const IS_SMALL: bool = cfg!(any(miri, fuzzing, test));
 /// Buckets of a chunk.

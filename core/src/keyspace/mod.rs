@@ -6,6 +6,7 @@
 //! Invariant: only this folder changes an entry.
 
 mod access;
+mod bucket;
 mod chunks;
 mod entry;
 mod expiry;

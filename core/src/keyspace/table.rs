@@ -1,46 +1,28 @@
 //! The hash table: buckets of one cache line, grown and shrunk one bucket at a time.
 //!
-//! ```text
-//! bucket (64 bytes)  ┌ tag × 7 ┬ meta ┬ entry × 7 ┐   meta = 1: the last slot points to another bucket
-//! ```
-//! All seven tags (a byte of each entry's hash, 0 for an empty slot) are compared at once. **Linear hashing**
-//! (Litwin, 1980): with `2^level + split` buckets, bucket `split` is the next to be split in two, or its pair
-//! the next to be merged. So there is no second table and no pause: an insertion or a removal takes at most
-//! one such step, which touches the entries of one or two chains. A chain has about six entries; a hash keyed by
-//! a secret keeps all of them short (20 entries in one chain happen once in a million buckets).
-//! Buckets lie in chunks of 16 KiB reached through a directory (`chunks.rs`). The longest single step is the directory's
-//! own growth: a copy of eight bytes for each chunk when it doubles, 0.4 ms at a billion keys.
+//! **Linear hashing** (Litwin, 1980): with `2^level + split` buckets, bucket `split` is the next to be split in two, or its
+//! pair the next to be merged. So there is no second table and no pause: an insertion or a removal takes at most
+//! one such step, which touches the entries of one or two chains. A chain has about eight entries, twice as many before it is
+//! split; a hash keyed by a secret keeps all of them short (even before their split, one of a million has 39).
+//! Buckets (`bucket.rs`) lie in chunks of 16 KiB reached through a directory (`chunks.rs`). The longest single step is the
+//! directory's own growth: a copy of eight bytes for each chunk when it doubles, 0.4 ms at a billion keys.
 //!
-//! At six entries a bucket a key costs 13.4 bytes here, overflow buckets included.
-#![expect(unsafe_code, reason = "overflow buckets and entries hang off raw pointers in a bucket's slots")]
+//! At eight entries a bucket a key costs 10.5 bytes here, overflow buckets included.
+#![expect(unsafe_code, reason = "lends out entries that hang off the table")]
 
-use alloc::boxed::Box;
 use alloc::vec::Vec;
-use core::ptr::{self, NonNull};
+use core::ptr;
 
+use super::bucket::{Bucket, tag_of};
 use super::chunks::Chunks;
 use super::entry::{Entry, EntryPtr};
 use super::hash::{Key, KeyHasher};
 use crate::types::Object;
 
 /// Entries a bucket on average before the table grows.
-const GROW_LOAD: usize = 6;
+const GROW_LOAD: usize = 8;
 /// Entries a bucket on average below which it shrinks.
-const SHRINK_LOAD: usize = 2;
-const SLOTS: usize = 7;
-const LOW_BITS: u64 = 0x0001_0101_0101_0101;
-const HIGH_BITS: u64 = 0x0080_8080_8080_8080;
-
-#[repr(C, align(64))]
-pub(super) struct Bucket {
-    /// Seven tags and, last, `meta`.
-    tags: [u8; 8],
-    slots: [*mut u8; SLOTS],
-}
-
-static_assertions::assert_eq_size!(Bucket, [u8; 64]);
-
-const EMPTY: Bucket = Bucket { tags: [0; 8], slots: [ptr::null_mut(); SLOTS] };
+const SHRINK_LOAD: usize = 3;
 
 /// The hash table; owns the chains, lends out the entries.
 #[derive(Debug)]
@@ -57,92 +39,6 @@ pub(super) struct Table {
 
 // SAFETY: buckets and what hangs off them belong to the table alone.
 unsafe impl Send for Table {}
-
-impl core::fmt::Debug for Bucket {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.debug_struct("Bucket").field("tags", &self.tags).finish_non_exhaustive()
-    }
-}
-
-/// A byte of the hash that the bucket's number does not use; never 0.
-#[inline]
-fn tag_of(hash: u64) -> u8 {
-    hash.to_le_bytes()[7].max(1)
-}
-
-impl Bucket {
-    #[inline]
-    fn is_chained(&self) -> bool {
-        self.tags[7] != 0
-    }
-
-    /// Entries it can hold itself.
-    #[inline]
-    fn room(&self) -> usize {
-        SLOTS - usize::from(self.is_chained())
-    }
-
-    #[inline]
-    fn next(&self) -> Option<&Bucket> {
-        if !self.is_chained() {
-            return None;
-        }
-        // SAFETY: a chained bucket's last slot points to a live bucket that it owns.
-        Some(unsafe { &*self.slots[6].cast::<Bucket>() })
-    }
-
-    #[inline]
-    fn next_mut(&mut self) -> Option<&mut Bucket> {
-        if !self.is_chained() {
-            return None;
-        }
-        // SAFETY: a chained bucket's last slot points to a live bucket that it owns.
-        Some(unsafe { &mut *self.slots[6].cast::<Bucket>() })
-    }
-
-    /// The entry in a slot whose tag is not 0.
-    #[inline]
-    fn entry(&self, slot: usize) -> Option<EntryPtr> {
-        debug_assert!(self.tags[slot] != 0);
-        let pointer = NonNull::new(self.slots[slot])?;
-        // SAFETY: EntryPtr is a transparent pair of brackets around the pointer that `put` stored.
-        Some(unsafe { core::mem::transmute::<NonNull<u8>, EntryPtr>(pointer) })
-    }
-
-    #[inline]
-    fn put(&mut self, slot: usize, tag: u8, entry: EntryPtr) {
-        self.tags[slot] = tag;
-        // SAFETY: EntryPtr is a transparent pair of brackets around a pointer.
-        self.slots[slot] = unsafe { core::mem::transmute::<EntryPtr, *mut u8>(entry) };
-    }
-
-    /// Slots whose tag is `tag`: the top bit of byte `i` for slot `i`. May name others too, seldom.
-    #[inline]
-    fn candidates(&self, tag: u8) -> u64 {
-        let differing = (u64::from_le_bytes(self.tags) ^ (u64::from(tag) * LOW_BITS)) & (u64::MAX >> 8);
-        differing.wrapping_sub(LOW_BITS) & !differing & HIGH_BITS
-    }
-
-    /// The first entry that has the tag of a hash.
-    #[inline]
-    fn candidate(&self, hash: u64) -> Option<EntryPtr> {
-        let hits = self.candidates(tag_of(hash));
-        let slot = (hits.trailing_zeros() / 8) as usize;
-        if hits != 0 && slot < self.room() { self.entry_at(slot) } else { None }
-    }
-
-    /// An empty slot.
-    #[inline]
-    fn free_slot(&self) -> Option<usize> {
-        self.tags[..self.room()].iter().position(|&tag| tag == 0)
-    }
-
-    fn entries(&self) -> impl Iterator<Item = EntryPtr> + '_ {
-        (0..self.room()).filter(|&slot| self.tags[slot] != 0).filter_map(|slot| self.entry(slot))
-    }
-}
-
-static_assertions::assert_eq_size!(EntryPtr, *mut u8);
 
 impl Table {
     pub(super) fn new(hasher: KeyHasher) -> Self {
@@ -194,9 +90,7 @@ impl Table {
         loop {
             let mut hits = bucket.candidates(tag);
             while hits != 0 {
-                let slot = (hits.trailing_zeros() / 8) as usize;
-                if slot < bucket.room()
-                    && let Some(entry) = bucket.entry_at(slot)
+                if let Some(entry) = bucket.entry(hits.trailing_zeros() as usize)
                     && entry.has_key(key.bytes)
                 {
                     return Some(entry);
@@ -257,27 +151,19 @@ impl Table {
             self.split_one();
         }
         let index = self.index(hash);
-        self.overflow += push(self.bucket_mut(index), tag_of(hash), entry);
+        self.overflow += self.bucket_mut(index).push(tag_of(hash), entry);
     }
 
     /// Puts another entry in the place of `old`, for the same key.
     pub(super) fn replace(&mut self, hash: u64, old: EntryPtr, new: EntryPtr) {
         let index = self.index(hash);
-        let mut bucket = Some(self.bucket_mut(index));
-        while let Some(here) = bucket {
-            if let Some(slot) = (0..here.room()).find(|&slot| here.entry_at(slot) == Some(old)) {
-                here.put(slot, tag_of(hash), new);
-                return;
-            }
-            bucket = here.next_mut();
-        }
-        unreachable!("an entry is in its bucket");
+        self.bucket_mut(index).replace(old, tag_of(hash), new);
     }
 
     /// Takes an entry out.
     pub(super) fn remove(&mut self, hash: u64, entry: EntryPtr) {
         let index = self.index(hash);
-        self.overflow -= take(self.bucket_mut(index), entry);
+        self.overflow -= self.bucket_mut(index).take(entry);
         self.len -= 1;
         if self.len < SHRINK_LOAD * self.buckets() {
             self.merge_one();
@@ -297,7 +183,7 @@ impl Table {
             let hash = self.hash_of(entry);
             #[expect(clippy::cast_possible_truncation, reason = "the low bits are what is wanted")]
             let target = if hash as usize & bit == 0 { low } else { high };
-            self.overflow += push(self.bucket_mut(target), tag_of(hash), entry);
+            self.overflow += self.bucket_mut(target).push(tag_of(hash), entry);
         }
         self.split += 1;
         if self.split > self.mask {
@@ -320,7 +206,7 @@ impl Table {
         let (low, high) = (self.split, self.split + self.mask + 1);
         for entry in self.take_chain(high) {
             let tag = tag_of(self.hash_of(entry));
-            self.overflow += push(self.bucket_mut(low), tag, entry);
+            self.overflow += self.bucket_mut(low).push(tag, entry);
         }
         self.chunks.shrink_to(high);
     }
@@ -333,15 +219,8 @@ impl Table {
 
     /// Empties a bucket and its overflow buckets.
     fn take_chain(&mut self, index: usize) -> Vec<EntryPtr> {
-        let bucket = self.bucket_mut(index);
-        let mut all: Vec<EntryPtr> = bucket.entries().collect();
-        let mut next = unlink_next(bucket);
-        *bucket = EMPTY;
-        while let Some(mut boxed) = next {
-            self.overflow -= 1;
-            all.extend(boxed.entries());
-            next = unlink_next(&mut boxed);
-        }
+        let mut all = Vec::new();
+        self.overflow -= self.bucket_mut(index).take_all(&mut all);
         all
     }
 
@@ -386,99 +265,6 @@ impl Table {
     pub(super) fn chain_lens(&self) -> impl Iterator<Item = usize> + '_ {
         (0..self.buckets()).map(|index| self.chain(index).count())
     }
-}
-
-impl Bucket {
-    /// The entry in a slot, if any.
-    #[inline]
-    fn entry_at(&self, slot: usize) -> Option<EntryPtr> {
-        if self.tags[slot] == 0 { None } else { self.entry(slot) }
-    }
-}
-
-/// Adds an entry to a chain. Returns how many overflow buckets that took.
-fn push(first: &mut Bucket, tag: u8, entry: EntryPtr) -> usize {
-    let mut bucket = first;
-    loop {
-        if let Some(slot) = bucket.free_slot() {
-            bucket.put(slot, tag, entry);
-            return 0;
-        }
-        if !bucket.is_chained() {
-            break;
-        }
-        let Some(next) = bucket.next_mut() else { return 0 };
-        bucket = next;
-    }
-    let mut fresh = Box::new(EMPTY);
-    if let Some(moved) = bucket.entry_at(6) {
-        fresh.put(0, bucket.tags[6], moved);
-    }
-    fresh.put(1, tag, entry);
-    bucket.tags[6] = 0;
-    bucket.tags[7] = 1;
-    bucket.slots[6] = Box::into_raw(fresh).cast();
-    1
-}
-
-/// Takes an entry out of a chain and fills its place with the chain's last one. Returns how many overflow
-/// buckets that freed.
-fn take(first: &mut Bucket, entry: EntryPtr) -> usize {
-    let (tag, filler, freed) = pop_last(first);
-    if filler == entry {
-        return freed;
-    }
-    let mut bucket = Some(first);
-    while let Some(here) = bucket {
-        if let Some(slot) = (0..here.room()).find(|&slot| here.entry_at(slot) == Some(entry)) {
-            here.put(slot, tag, filler);
-            return freed;
-        }
-        bucket = here.next_mut();
-    }
-    unreachable!("an entry is in its bucket");
-}
-
-/// Takes the last entry of a chain out; an overflow bucket that becomes empty goes.
-fn pop_last(first: &mut Bucket) -> (u8, EntryPtr, usize) {
-    let links = core::iter::successors(Some(&*first), |bucket| bucket.next()).count() - 1;
-    let last = follow(first, links);
-    let (tag, entry) = pop_own(last);
-    if links == 0 || last.tags != EMPTY.tags {
-        return (tag, entry, 0);
-    }
-    drop(unlink_next(follow(first, links - 1)));
-    (tag, entry, 1)
-}
-
-/// The bucket so many links down a chain.
-fn follow(first: &mut Bucket, links: usize) -> &mut Bucket {
-    let mut bucket = first;
-    for _ in 0..links {
-        let Some(next) = bucket.next_mut() else { unreachable!("the links were counted") };
-        bucket = next;
-    }
-    bucket
-}
-
-fn pop_own(bucket: &mut Bucket) -> (u8, EntryPtr) {
-    let slot = bucket.tags[..SLOTS].iter().rposition(|&tag| tag != 0);
-    let Some((slot, entry)) = slot.and_then(|slot| Some((slot, bucket.entry(slot)?))) else {
-        unreachable!("a chain that is searched is not empty");
-    };
-    let tag = bucket.tags[slot];
-    bucket.tags[slot] = 0;
-    (tag, entry)
-}
-
-/// Cuts a bucket's overflow bucket off.
-fn unlink_next(bucket: &mut Bucket) -> Option<Box<Bucket>> {
-    if !bucket.is_chained() {
-        return None;
-    }
-    bucket.tags[7] = 0;
-    // SAFETY: a chained bucket's last slot came from Box::into_raw, and the mark is gone.
-    Some(unsafe { Box::from_raw(bucket.slots[6].cast::<Bucket>()) })
 }
 
 impl Drop for Table {

@@ -4,7 +4,7 @@ use alloc::vec::Vec;
 
 use super::check::check_value;
 use super::{Encoding, HllError, REGISTERS, Registers, STALE, place};
-use super::{add, cached, count, create, dense_registers, encoding, sparse_text, to_dense};
+use super::{add, cached, count, create, dense_registers, encoding, to_dense};
 use crate::engine::Rng;
 
 const LEN_MAX: usize = 3000;
@@ -49,7 +49,7 @@ fn bytes_of_the_reference() {
     let mut merged = create();
     union(&[&merged, &a, &b]).store(&mut merged, LEN_MAX).unwrap();
     assert_eq!((merged.len(), digest(&merged)), (1525, 0x4c02_e5d6_8769_279a));
-    let text = sparse_text(&a).unwrap().unwrap();
+    let text = super::sparse_text(&a).unwrap().unwrap();
     assert!(text.starts_with(b"Z:1677 v:2,1 Z:148 v:3,1 Z:809 v:2,1 Z:922 v:1,1 z:45 v:1,1"));
     assert_eq!(create(), b"HYLL\x01\0\0\0\0\0\0\0\0\0\0\x80\x7f\xff");
 }
