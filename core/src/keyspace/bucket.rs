@@ -3,16 +3,16 @@
 //! ```text
 //! bucket (64 bytes)  ┌ tag × 9 ┬ chained ┬ slot × 9 ┐   chained = 1: the last slot points to another bucket
 //! ```
-//! A tag is a byte of the entry's hash, 0 for an empty slot. A slot has six bytes: an address in units of eight bytes, which
-//! is how all that is pointed to is aligned, so that 51 bits of it fit; systems give programs 47 or 48.
+//! A tag is a byte of the entry's hash, 0 for an empty slot. A slot has the six bytes of an `address.rs`.
 //!
 //! Invariant: a chain's pointers came from [`Bucket::put`] and `Box::into_raw`, and each is in one slot only.
 #![expect(unsafe_code, reason = "entries and overflow buckets hang off addresses in a bucket's slots")]
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
-use core::ptr::{self, NonNull};
+use core::ptr::NonNull;
 
+use super::address;
 use super::entry::EntryPtr;
 
 const SLOTS: usize = 9;
@@ -20,11 +20,6 @@ const SLOTS: usize = 9;
 const LAST: usize = SLOTS - 1;
 /// Where it says that one does.
 const CHAINED: usize = SLOTS;
-const SLOT_LEN: usize = 6;
-/// Addresses are multiples of this.
-const UNIT: u64 = 8;
-/// Above so many units an address does not fit.
-const UNITS_MAX: u64 = (1 << (8 * SLOT_LEN)) - 1;
 const LOW_BITS: u64 = u64::from_le_bytes([0x01; 8]);
 const HIGH_BITS: u64 = LOW_BITS << 7;
 /// Multiplied by this, bit `8 * i` comes to bit `56 + i`.
@@ -34,8 +29,8 @@ const GATHER: u64 = 0x0102_0408_1020_4080;
 pub(super) struct Bucket([u8; 64]);
 
 static_assertions::assert_eq_size!(Bucket, [u8; 64]);
-static_assertions::const_assert!(CHAINED + 1 + SLOTS * SLOT_LEN == 64);
-static_assertions::const_assert!((align_of::<Bucket>() as u64).is_multiple_of(UNIT));
+static_assertions::const_assert!(CHAINED + 1 + SLOTS * address::LEN == 64);
+static_assertions::const_assert!((align_of::<Bucket>() as u64).is_multiple_of(address::UNIT));
 static_assertions::assert_eq_size!(EntryPtr, *mut u8);
 
 /// A bucket without entries.
@@ -68,23 +63,19 @@ impl Bucket {
     /// The eight bytes that end where a slot ends: two of others, and its own.
     #[inline]
     fn word(&self, slot: usize) -> u64 {
-        let end = CHAINED + 1 + (slot + 1) * SLOT_LEN;
+        let end = CHAINED + 1 + (slot + 1) * address::LEN;
         self.0[..end].last_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes))
     }
 
     #[inline]
     fn pointer(&self, slot: usize) -> *mut u8 {
-        #[expect(clippy::cast_possible_truncation, reason = "it was the address of a pointer")]
-        let address = ((self.word(slot) >> 16) * UNIT) as usize;
-        ptr::with_exposed_provenance_mut(address)
+        address::pointer_of(self.word(slot) >> 16)
     }
 
     #[inline]
     fn set_pointer(&mut self, slot: usize, pointer: *mut u8) {
-        let units = pointer.expose_provenance() as u64 / UNIT;
-        assert!(units <= UNITS_MAX, "an address beyond 51 bits");
-        let word = units << 16 | self.word(slot) & 0xffff;
-        let end = CHAINED + 1 + (slot + 1) * SLOT_LEN;
+        let word = address::units_of(pointer) << 16 | self.word(slot) & 0xffff;
+        let end = CHAINED + 1 + (slot + 1) * address::LEN;
         if let Some(bytes) = self.0[..end].last_chunk_mut() {
             *bytes = word.to_le_bytes();
         }
@@ -257,7 +248,8 @@ impl Bucket {
 mod tests {
     use alloc::vec::Vec;
 
-    use super::{EMPTY, SLOTS, UNIT};
+    use super::{EMPTY, SLOTS};
+    use crate::keyspace::address::UNIT;
     use crate::keyspace::entry::{EntryPtr, NewValue};
     use crate::keyspace::slab::Slab;
 

@@ -20,9 +20,10 @@ use alloc::vec::Vec;
 use core::marker::PhantomData;
 use core::ptr::NonNull;
 
-use super::access;
+use super::expiry::Timed;
 use super::kind::{Encoding, Kind};
 use super::slab::{self, Slab};
+use super::{access, address};
 use crate::types::Object;
 
 /// Longest value that is kept inside the entry.
@@ -144,6 +145,22 @@ pub(super) struct EntryPtr(NonNull<u8>);
 
 // SAFETY: an entry is plain memory and an Arc of bytes, owned by one table.
 unsafe impl Send for EntryPtr {}
+
+impl Timed for EntryPtr {
+    type Packed = [u8; address::LEN];
+
+    #[inline]
+    fn pack(self) -> Self::Packed {
+        let [a, b, c, d, e, f, ..] = address::units_of(self.0.as_ptr()).to_le_bytes();
+        [a, b, c, d, e, f]
+    }
+
+    #[inline]
+    fn unpack([a, b, c, d, e, f]: Self::Packed) -> Self {
+        let pointer = address::pointer_of(u64::from_le_bytes([a, b, c, d, e, f, 0, 0]));
+        Self(NonNull::new(pointer).unwrap_or(NonNull::dangling()))
+    }
+}
 
 fn len_len(len: usize) -> usize {
     if len <= SHORT_LEN_MAX { 1 } else { 5 }

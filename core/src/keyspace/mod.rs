@@ -6,6 +6,7 @@
 //! Invariant: only this folder changes an entry.
 
 mod access;
+mod address;
 mod bucket;
 mod chunks;
 mod entry;
@@ -27,7 +28,7 @@ use alloc::vec::Vec;
 
 pub use self::access::AccessPolicy;
 pub use self::entry::{Entry, Garbage, SharedBytes, StringView};
-pub(crate) use self::expiry::{ExpiryIndex, Stamp};
+pub(crate) use self::expiry::{ExpiryIndex, Stamp, Timed};
 pub use self::hash::{HashSeed, Key, KeyHasher};
 pub use self::keys::{Copied, ExpireChange, Keys, WrongType};
 pub use self::kind::{Encoding, Kind};
