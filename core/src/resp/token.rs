@@ -54,7 +54,7 @@ pub struct BadReply;
 
 impl Token<'_> {
     /// How many tokens come behind this one before the reply that it begins is whole.
-    fn followers(self) -> u64 {
+    pub fn followers(self) -> u64 {
         match self {
             Self::Array(len) | Self::Set(len) | Self::Push(len) => len as u64,
             Self::Map(len) => (len as u64).saturating_mul(2),
