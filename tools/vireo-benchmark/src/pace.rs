@@ -37,6 +37,15 @@ pub(crate) enum End {
     At(u64),
 }
 
+/// A schedule was kept when it ends behind by less than this, or by less than a hundredth of its length.
+const BEHIND_NS_MAX: u64 = 10_000_000;
+
+/// How far behind a schedule of some length may end and count as kept. For so long, too, what was due before the end of the time
+/// is sent after it.
+pub(crate) fn tolerance(length_ns: u64) -> u64 {
+    BEHIND_NS_MAX.max(length_ns / 100)
+}
+
 /// As fast as replies come. Threads count batches together.
 #[derive(Debug)]
 pub(crate) struct Closed<'a> {
@@ -113,9 +122,16 @@ impl Schedule {
         (index.saturating_sub(1)..).find(|&index| self.due(index) >= at).unwrap_or(u64::MAX)
     }
 
+    /// When what is left of the schedule is given up.
+    fn given_up_ns(&self) -> Option<u64> {
+        match self.window.end {
+            End::At(end) => Some(end.saturating_add(tolerance(end.saturating_sub(self.window.measured_ns)))),
+            End::Batches(_) => None,
+        }
+    }
+
     fn next(&mut self, now: u64) -> Next {
-        let is_late = matches!(self.window.end, End::At(end) if now >= end);
-        if self.index >= self.end_index || is_late {
+        if self.index >= self.end_index || self.given_up_ns().is_some_and(|at| now >= at) {
             return Next::Over;
         }
         let due = self.due(self.index);
@@ -159,9 +175,9 @@ impl Pace<'_> {
 
     /// How far behind its time the first batch is that was not begun when the time was over.
     pub(crate) fn behind_ns(&self) -> Option<u64> {
-        match (self, self.window().end) {
-            (Self::Open(schedule), End::At(end)) if schedule.left() > 0 => {
-                Some(end.saturating_sub(schedule.due(schedule.index)))
+        match self {
+            Self::Open(schedule) if schedule.left() > 0 => {
+                Some(schedule.given_up_ns()?.saturating_sub(schedule.due(schedule.index)))
             }
             _ => None,
         }
@@ -262,7 +278,11 @@ mod tests {
         let mut schedule = Schedule::new(window(0, End::At(START + 100 * ms)), rate(1_000, 1, 2, 1));
         assert_eq!(schedule.next(START + 50 * ms), Next::Begin(START + ms));
         assert_eq!(schedule.left(), 49);
-        assert_eq!(schedule.next(START + 100 * ms), Next::Over);
+        // A little late is not too late.
+        assert_eq!(schedule.next(START + 110 * ms - 1), Next::Begin(START + 3 * ms));
+        assert_eq!(schedule.next(START + 110 * ms), Next::Over);
+        let pace = Pace::Open(schedule);
+        assert_eq!((pace.left(), pace.behind_ns()), (48, Some(105 * ms)));
     }
 
     #[test]

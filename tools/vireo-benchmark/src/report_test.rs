@@ -79,8 +79,8 @@ Summary:
           avg       min       p50       p95       p99       max
         0.335     0.100     0.100     1.500     1.500     7.000
   latency tail (msec):
-          p99     p99.9    p99.99
-        1.500     7.000     7.000
+        p99.9    p99.99       max
+        7.000     7.000     7.000
 ";
     assert_eq!(text, expected);
     let text = report(&outcome(), &options("-c 5 -k 0"), None);

@@ -12,7 +12,7 @@ use crate::failure::Failure;
 use crate::latency::{DIGITS, Latency};
 use crate::numbers::{Counters, Numbers};
 use crate::options::{Amount, Options, Style};
-use crate::pace::{Closed, End, Pace, Rate, Schedule, Window};
+use crate::pace::{Closed, End, Pace, Rate, Schedule, Window, tolerance};
 use crate::platform::{Clock, Cpu, Poller, Waker};
 use crate::progress::{INTERVAL_NS, Progress, Shows};
 use crate::worker::{Job, Part, Published, Worker};
@@ -20,9 +20,6 @@ use crate::workload::{Filler, Workload};
 
 /// A schedule begins so long after its threads were started.
 const LEAD_NS: u64 = 5_000_000;
-/// A schedule was not kept when it ends behind by more than this, and by more than a hundredth of its length.
-const BEHIND_NS_MAX: u64 = 10_000_000;
-
 /// What all tests of a run share.
 #[derive(Debug)]
 pub(crate) struct Bench<'a> {
@@ -218,7 +215,7 @@ impl Bench<'_> {
                 target,
                 unsent: all.left * workload.replies(self.options.load.pipeline) as u64,
                 behind_ns: all.behind_ns,
-                is_kept: all.behind_ns <= BEHIND_NS_MAX.max(elapsed_ns / 100),
+                is_kept: all.behind_ns <= tolerance(elapsed_ns),
                 late: all.late,
             }),
             latency: all.latency,
@@ -238,8 +235,7 @@ fn wait(
     stop: impl Fn(),
 ) -> Result<Vec<Part>, Failure> {
     let (mut parts, mut failure) = (Vec::new(), None);
-    let mut next_ns = clock.monotonic_ns();
-    progress.tick(next_ns);
+    let mut next_ns = clock.monotonic_ns() + INTERVAL_NS;
     loop {
         let now = clock.monotonic_ns();
         if now >= next_ns {
