@@ -12,7 +12,7 @@ use crate::numbers::Counters;
 use crate::options::{Asked, Options, Refused, Style, parse};
 use crate::platform::{Clock, Poller, System};
 use crate::run::{Bench, Outcome};
-use crate::suite::{Test, mixed, tests};
+use crate::suite::{Entry, Test, mixed, selected};
 use crate::template::{Data, Template};
 use crate::usage::{USAGE, VERSION};
 use crate::workload::Workload;
@@ -30,7 +30,7 @@ pub(crate) fn main() -> ExitCode {
         Ok(Asked::Help) => emit(USAGE),
         Ok(Asked::Version) => emit(&format!("{VERSION}\n")),
         Ok(Asked::Run(options)) => {
-            if let Err(failure) = run(*options) {
+            if let Err(failure) = run(&options) {
                 eprintln!("{failure}");
                 return ExitCode::FAILURE;
             }
@@ -55,10 +55,10 @@ pub(crate) fn emit(text: &str) {
     let _ = out.flush();
 }
 
-fn run(mut options: Options) -> Result<(), Failure> {
+fn run(options: &Options) -> Result<(), Failure> {
     options.warnings.iter().for_each(|warning| eprintln!("{warning}"));
-    let plan = plan(&mut options)?;
-    check_files(&options)?;
+    let plan = plan(options)?;
+    check_files(options)?;
     let clock = Clock::new();
     let dialer = Dialer::new(&options.place, &options.session)?;
     let server = dialer.server_config()?;
@@ -72,28 +72,36 @@ fn run(mut options: Options) -> Result<(), Failure> {
         );
     }
     if options.idle {
-        return idle(&options, &dialer);
+        return idle(options, &dialer);
     }
     if options.output.style == Style::Csv {
         emit(&format!("{}\n", report::CSV_HEAD));
     }
     let counters = Counters::default();
     let seed = options.keys.seed.unwrap_or_else(random_seed);
-    let bench = Bench { options: &options, dialer: &dialer, clock: &clock, counters: &counters, seed };
+    let bench = Bench { options, dialer: &dialer, clock: &clock, counters: &counters, seed };
     loop {
         let outcomes = round(&bench, &plan, server.as_ref())?;
-        write_files(&options, &outcomes, seed)?;
+        write_files(options, &outcomes, seed)?;
         if !options.forever {
             return Ok(());
         }
     }
 }
 
+/// What is to be done.
+enum Plan {
+    /// The one test that was described.
+    One(Test),
+    /// Some of ours.
+    Tests(Vec<&'static Entry>),
+}
+
 /// All tests once.
-fn round(bench: &Bench<'_>, plan: &[Test], server: Option<&ServerConfig>) -> Result<Vec<Outcome>, Failure> {
+fn round(bench: &Bench<'_>, plan: &Plan, server: Option<&ServerConfig>) -> Result<Vec<Outcome>, Failure> {
     let options = bench.options;
     let mut outcomes = Vec::new();
-    for test in plan {
+    let mut run = |test: &Test| -> Result<(), Failure> {
         if let Some(request) = &test.before {
             bench.dialer.ask_once(&request.bytes)?;
         }
@@ -101,6 +109,14 @@ fn round(bench: &Bench<'_>, plan: &[Test], server: Option<&ServerConfig>) -> Res
         emit(&report::report(&outcome, options, server));
         report::warnings(&outcome).iter().for_each(|warning| eprintln!("{warning}"));
         outcomes.push(outcome);
+        Ok(())
+    };
+    match plan {
+        Plan::One(test) => run(test)?,
+        Plan::Tests(entries) => {
+            let numbers = options.keys.range.is_some();
+            entries.iter().try_for_each(|entry| run(&entry.test(&options.content, numbers)))?;
+        }
     }
     //= valkey 9.1 benchmark: an empty line ends a series of tests
     if options.content.command.is_empty() && options.output.style != Style::Csv {
@@ -110,10 +126,9 @@ fn round(bench: &Bench<'_>, plan: &[Test], server: Option<&ServerConfig>) -> Res
 }
 
 /// What is to be sent.
-fn plan(options: &mut Options) -> Result<Vec<Test>, Failure> {
-    let content = &mut options.content;
-    let numbers = options.keys.range.is_some();
-    let plan = if !content.command.is_empty() {
+fn plan(options: &Options) -> Result<Plan, Failure> {
+    let content = &options.content;
+    if !content.command.is_empty() {
         let title = content.command.join(&b' ');
         let mut command = content.command.clone();
         if content.last_from_stdin {
@@ -123,24 +138,18 @@ fn plan(options: &mut Options) -> Result<Vec<Test>, Failure> {
             Template::sequence(&command, &mut Data::new(content.data_len)).map_err(Failure::Asked)?;
         let payload_len = template.bytes.len();
         let workload = Workload::of_one(String::from_utf8_lossy(&title), payload_len, template);
-        vec![Test { workload, before: None }]
-    } else if let Some(mix) = &content.mix {
-        let workload = mixed(mix, content, numbers).map_err(Failure::Asked)?;
-        vec![Test { workload, before: None }]
-    } else {
-        let (tests, unknown) = tests(content, numbers);
-        unknown.iter().for_each(|name| eprintln!("WARNING: There is no test \"{name}\"."));
-        if tests.is_empty() {
-            return Err(Failure::Asked("There is no test to run.".to_owned()));
-        }
-        tests
-    };
-    if plan.iter().any(|test| !test.workload.is_sendable(options.load.pipeline)) {
-        return Err(Failure::Asked(
-            "What is to be sent at once is too long: choose a smaller -P or -d.".to_owned(),
-        ));
+        return Ok(Plan::One(Test { workload, before: None }));
     }
-    Ok(plan)
+    if let Some(mix) = &content.mix {
+        let workload = mixed(mix, content, options.keys.range.is_some()).map_err(Failure::Asked)?;
+        return Ok(Plan::One(Test { workload, before: None }));
+    }
+    let (tests, unknown) = selected(content.tests.as_deref());
+    unknown.iter().for_each(|name| eprintln!("WARNING: There is no test \"{name}\"."));
+    if tests.is_empty() {
+        return Err(Failure::Asked("There is no test to run.".to_owned()));
+    }
+    Ok(Plan::Tests(tests))
 }
 
 fn read_stdin() -> Result<Vec<u8>, Failure> {

@@ -76,6 +76,10 @@ impl Bench<'_> {
     /// [`Failure`], which ends the program.
     pub(crate) fn run(&self, workload: &Workload) -> Result<Outcome, Failure> {
         let load = &self.options.load;
+        if !workload.is_sendable(load.pipeline) {
+            let why = "What is to be sent at once is too long: choose a smaller -P or -d.";
+            return Err(Failure::Asked(why.to_owned()));
+        }
         let count = load.threads.max(1).min(load.clients);
         let mut connections: Vec<Vec<Connection>> = (0..count).map(|_| Vec::new()).collect();
         for index in 0..load.clients {

@@ -23,7 +23,8 @@ struct Ingredients<'a> {
 type Words = Vec<Vec<u8>>;
 
 /// A test's names for `-t`, its title, its request.
-struct Entry {
+#[derive(Debug)]
+pub(crate) struct Entry {
     names: &'static [&'static str],
     title: &'static str,
     request: fn(&Ingredients<'_>) -> Words,
@@ -42,7 +43,7 @@ const LRANGES: [&str; 5] = ["lrange", "lrange_100", "lrange_300", "lrange_500", 
 
 /// The first name is the one that `--mix` knows; a test without it is no kind of a mix.
 //= valkey 9.1 benchmark: the tests, their names and their order
-const ENTRIES: [Entry; 24] = [
+static ENTRIES: [Entry; 24] = [
     entry(&["ping_inline", "ping"], "PING_INLINE", |_| Words::new()),
     entry(&["ping_mbulk", "ping"], "PING_MBULK", |_| words("PING")),
     entry(&["set"], "SET", |from| with("SET key:__rand_int__", &from.value)),
@@ -124,6 +125,15 @@ impl Entry {
         if words.is_empty() { Template::new(b"PING\r\n".to_vec(), 1) } else { Template::command(&words) }
     }
 
+    /// The test; it may be large, so that each is made when it is its turn.
+    pub(crate) fn test(&self, content: &Content, numbers: bool) -> Test {
+        let from = Ingredients { content, numbers, value: Data::new(content.data_len).value() };
+        let workload = Workload::of_one(self.title, content.data_len, self.template(&from));
+        let before =
+            (self.title == FCALL).then(|| Template::command(&load_functions(1, content.fcall_keys > 0)));
+        Test { workload, before }
+    }
+
     fn is_selected(&self, tests: Option<&[String]>) -> bool {
         tests.is_none_or(|tests| tests.iter().any(|name| self.names.contains(&name.as_str())))
     }
@@ -135,16 +145,10 @@ impl Entry {
 }
 
 /// The tests that are asked for, and names that are none's.
-pub(crate) fn tests(content: &Content, numbers: bool) -> (Vec<Test>, Vec<String>) {
-    let from = Ingredients { content, numbers, value: Data::new(content.data_len).value() };
-    let asked = content.tests.as_deref();
-    let selected = ENTRIES.iter().filter(|entry| entry.is_selected(asked));
-    let tests = selected.map(|entry| Test {
-        workload: Workload::of_one(entry.title, content.data_len, entry.template(&from)),
-        before: (entry.title == FCALL).then(|| Template::command(&load_functions(1, content.fcall_keys > 0))),
-    });
-    let known = |name: &&String| !ENTRIES.iter().any(|entry| entry.names.contains(&name.as_str()));
-    (tests.collect(), asked.unwrap_or(&[]).iter().filter(known).cloned().collect())
+pub(crate) fn selected(asked: Option<&[String]>) -> (Vec<&'static Entry>, Vec<String>) {
+    let tests = ENTRIES.iter().filter(|entry| entry.is_selected(asked));
+    let unknown = |name: &&String| !ENTRIES.iter().any(|entry| entry.names.contains(&name.as_str()));
+    (tests.collect(), asked.unwrap_or(&[]).iter().filter(unknown).cloned().collect())
 }
 
 /// One test of several kinds.
@@ -170,7 +174,7 @@ pub(crate) fn mixed(mix: &Mix, content: &Content, numbers: bool) -> Result<Workl
 
 #[cfg(test)]
 mod tests {
-    use super::{mixed, tests};
+    use super::{mixed, selected};
     use crate::mix::Mix;
     use crate::options::Content;
 
@@ -180,7 +184,9 @@ mod tests {
     }
 
     fn titles(names: Option<&str>) -> Vec<String> {
-        tests(&content(names), true).0.into_iter().map(|test| test.workload.title).collect()
+        let content = content(names);
+        let tests = selected(content.tests.as_deref()).0;
+        tests.iter().map(|entry| entry.test(&content, true).workload.title).collect()
     }
 
     //= valkey 9.1 benchmark: the tests, their names and their order
@@ -195,13 +201,17 @@ mod tests {
         let list = ["LPUSH (needed to benchmark LRANGE)", "LRANGE_300 (first 300 elements)"];
         assert_eq!(titles(Some("lrange_300")), list);
         assert_eq!(titles(Some("lrange")).len(), 5);
-        assert_eq!(tests(&content(Some("get,nosuch")), false).1, ["nosuch"]);
+        assert_eq!(selected(content(Some("get,nosuch")).tests.as_deref()).1, ["nosuch"]);
     }
 
     #[test]
     fn requests_as_the_reference_sends_them() {
+        let test = |name: &str, numbers| {
+            let content = content(Some(name));
+            selected(content.tests.as_deref()).0[0].test(&content, numbers)
+        };
         let request = |name: &str, numbers| {
-            let test = tests(&content(Some(name)), numbers).0.pop().unwrap();
+            let test = test(name, numbers);
             let bytes = test.workload.kinds.into_iter().next().unwrap().template.bytes;
             String::from_utf8(bytes).unwrap()
         };
@@ -215,7 +225,7 @@ mod tests {
             request("fcall", true)
                 .starts_with("*5\r\n$5\r\nFCALL\r\n$4\r\nfoo1\r\n$1\r\n2\r\n$4\r\nkey1\r\n")
         );
-        assert!(tests(&content(Some("fcall")), true).0[0].before.is_some());
+        assert!(test("fcall", true).before.is_some());
     }
 
     #[test]

@@ -117,6 +117,7 @@ fn errors_for_replies() {
         run.failed("Error from server: ERR unknown command 'no-such-command', with args beginning with: 'x'");
     }
     server.load("-q -n 10 --dbnum 99 -t get").failed("Error from server: ERR DB index is out of range");
+    server.load("-t set -d 2000000 -P 10000").failed("choose a smaller -P or -d.");
     // What is not there is refused by the server, not left out.
     let run = server.load("-q -n 10 -t fcall");
     assert_eq!(run.code, Some(1));
@@ -164,7 +165,6 @@ fn command_lines_that_are_refused() {
             "hset, spop, zadd, zpopmin, lrange_100, lrange_300, lrange_500, lrange_600, mset, mget, xadd.",
         ),
         ("-t nosuch", "There is no test to run."),
-        ("-d 1000000000 -P 10", "choose a smaller -P or -d."),
         ("--json /nonexistent/file -t get", "Cannot write /nonexistent/file: No such file or directory"),
     ] {
         load(line).failed(words);
