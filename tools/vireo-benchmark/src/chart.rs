@@ -3,8 +3,8 @@
 //! The axis of percentiles counts nines, so that the tail, of which averages tell nothing, has the most room.
 
 use plotters::prelude::{
-    BLACK, ChartBuilder, Circle, IntoDrawingArea, IntoLogRange, LineSeries, PathElement, RGBColor,
-    SVGBackend, WHITE,
+    BLACK, ChartBuilder, Circle, Color as _, IntoDrawingArea, IntoLogRange, LineSeries, PathElement, RGBColor,
+    SVGBackend, SeriesLabelPosition, WHITE,
 };
 
 use crate::latency::Point;
@@ -44,6 +44,12 @@ fn label(nines: f64) -> String {
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "between 0 and 9")]
     let digits = (nines.round() as usize).saturating_sub(2);
     format!("{percent:.digits$}%")
+}
+
+/// Labels of the axis: one for each nine, and the beginning.
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "between 0 and 9")]
+fn labels(right: f64) -> usize {
+    right.floor() as usize + 1
 }
 
 /// A distribution's line; the hundred percent stand where one request of all does.
@@ -89,19 +95,21 @@ fn draw(curves: &[Curve], text: &mut String) -> Result<(), Box<dyn core::error::
         .configure_mesh()
         .x_desc("of the requests took at most")
         .y_desc("milliseconds")
-        .x_labels(10)
+        .x_labels(labels(right))
+        .max_light_lines(5)
         .x_label_formatter(&|nines| label(*nines))
         .y_label_formatter(&|ms| format!("{ms}"))
         .draw()?;
     for (curve, colour) in curves.iter().zip(COLOURS.iter().cycle().copied()) {
         chart
-            .draw_series(LineSeries::new(curve.points.iter().copied(), &colour))?
+            .draw_series(LineSeries::new(curve.points.iter().copied(), colour.stroke_width(2)))?
             .label(&curve.name)
-            .legend(move |(x, y)| PathElement::new([(x, y), (x + 20, y)], colour));
+            .legend(move |(x, y)| PathElement::new([(x, y), (x + 20, y)], colour.stroke_width(2)));
         // The slowest of all.
         chart.draw_series(curve.points.last().map(|&point| Circle::new(point, 3, colour)))?;
     }
-    chart.configure_series_labels().background_style(WHITE).border_style(BLACK).draw()?;
+    let corner = SeriesLabelPosition::LowerRight;
+    chart.configure_series_labels().position(corner).background_style(WHITE).border_style(BLACK).draw()?;
     area.present()?;
     Ok(())
 }
