@@ -7,6 +7,7 @@
 
 #![expect(clippy::std_instead_of_alloc, reason = "a program that links std")]
 
+mod alarm;
 mod app;
 mod chart;
 mod connection;

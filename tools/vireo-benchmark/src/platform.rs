@@ -1,6 +1,6 @@
 //! The system it is built for: the server's own backends, which have everything a client needs but to connect.
 //!
-//! Their pollers wait to the nanosecond, which schedules need; the readiness they tell is edge triggered.
+//! The readiness that their pollers tell is edge triggered.
 
 use vireo_core::platform::Platform;
 
@@ -33,12 +33,3 @@ pub(crate) type Clock = <Backend as Platform>::Clock;
 pub(crate) type Cpu = <Backend as Platform>::Cpu;
 /// Limits, entropy.
 pub(crate) type System = <Backend as Platform>::System;
-
-/// Lets waits of this thread end when they are due: by default the kernel may be fifty microseconds late, to save wakes.
-pub(crate) fn wake_on_time() {
-    #[cfg(target_os = "linux")]
-    {
-        // Where it is refused, requests start a little late, which the report tells.
-        let _ = rustix::thread::set_current_timer_slack(core::num::NonZeroU64::new(1));
-    }
-}

@@ -9,12 +9,13 @@ use std::collections::VecDeque;
 
 use vireo_core::platform::{Clock as _, Event, Poller as _};
 
+use crate::alarm::{Alarm, Until};
 use crate::connection::Connection;
 use crate::dial::Dialer;
 use crate::failure::Failure;
 use crate::latency::{DIGITS, Latency};
 use crate::pace::{End, Next, Pace};
-use crate::platform::{Clock, Poller, wake_on_time};
+use crate::platform::{Clock, Poller};
 use crate::workload::{Filler, Workload};
 
 /// Batches that are begun before it is looked for replies again.
@@ -133,14 +134,16 @@ impl<'a> Worker<'a> {
     /// # Errors
     /// [`Failure`]; the others are to be stopped then.
     pub(crate) fn run(mut self) -> Result<Part, Failure> {
-        wake_on_time();
+        let poller = self.poller;
+        let system = |why: String| Failure::System(format!("Waiting for the server: {why}"));
+        let mut alarm = Alarm::new(poller, self.job.clock).map_err(system)?;
         for (index, connection) in self.connections.iter().enumerate() {
             register(self.poller, connection, index)?;
         }
         let mut events: Vec<Event> = Vec::new();
-        while let Some(timeout_ns) = self.begin_due()? {
-            let waited = self.poller.wait(timeout_ns, &mut |event| events.push(event));
-            waited.map_err(|error| Failure::System(format!("Waiting for the server: {error}")))?;
+        while let Some(until) = self.begin_due()? {
+            let waited = alarm.wait(until, &mut |event| events.push(event));
+            waited.map_err(|error| system(error.to_string()))?;
             // ORDERING: the flag alone is read.
             if self.job.stop.load(Ordering::Relaxed) {
                 break;
@@ -153,7 +156,7 @@ impl<'a> Worker<'a> {
     }
 
     /// Begins what is due. Returns how long to wait then; `None` when all is over.
-    fn begin_due(&mut self) -> Result<Option<Option<u64>>, Failure> {
+    fn begin_due(&mut self) -> Result<Option<Until>, Failure> {
         let mut due = None;
         for _ in 0..BURST_MAX {
             if self.is_over {
@@ -177,16 +180,16 @@ impl<'a> Worker<'a> {
             return Ok(None);
         }
         if due.is_none() && !self.is_over && !self.free.is_empty() {
-            return Ok(Some(Some(0)));
+            return Ok(Some(Until::Now));
         }
         if let End::At(end) = self.pace.window().end {
             let limit = end.saturating_add(GRACE_NS);
-            due = Some(due.map_or(limit, |due| due.min(limit)));
             if self.job.clock.monotonic_ns() >= limit {
                 return Ok(None);
             }
+            due = Some(due.map_or(limit, |due| due.min(limit)));
         }
-        Ok(Some(due.map(|due| due.saturating_sub(self.job.clock.monotonic_ns()))))
+        Ok(Some(due.map_or(Until::Event, Until::At)))
     }
 
     /// Begins a batch on a connection.
