@@ -85,7 +85,7 @@ fn requests_without_a_reply_are_told() {
     });
     let file = tempfile::NamedTempFile::new().unwrap();
     let path = file.path().to_str().unwrap();
-    let run = load(&format!("-p {port} -c 4 -t ping_inline --rps 1000 --duration 0.2 -q --json {path}"));
+    let run = load(&format!("-p {port} -c 4 -t ping_inline --rps 1000 --duration 1 -q --json {path}"));
     assert_eq!(run.code, Some(0), "{run:?}");
     assert!(run.err.contains("4 requests had no reply ten seconds after the end"), "{run:?}");
     assert!(run.err.contains("the target rate was not reached"), "{run:?}");
