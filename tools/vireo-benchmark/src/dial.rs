@@ -124,10 +124,12 @@ impl Dialer {
         begin().map_err(|error| self.no_connection(&error.into()))
     }
 
-    /// Why a connection that was begun did not come about.
-    pub(crate) fn why_not(&self, socket: &OwnedFd) -> Failure {
-        let (Ok(Err(error)) | Err(error)) = sockopt::socket_error(socket) else { return Failure::Closed };
-        self.no_connection(&error.into())
+    /// Why a connection that was begun did not come about; `None` when it did, though it may have been closed since.
+    pub(crate) fn why_not(&self, socket: &OwnedFd) -> Option<Failure> {
+        match sockopt::socket_error(socket) {
+            Ok(Err(error)) | Err(error) => Some(self.no_connection(&error.into())),
+            Ok(Ok(())) => None,
+        }
     }
 
     /// What a connection that was begun has to say first, and how many replies come to it.

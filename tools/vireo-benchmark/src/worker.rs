@@ -216,8 +216,10 @@ impl<'a> Worker<'a> {
         let Some(connection) = self.connections.get_mut(index) else { return Ok(()) };
         let Some(socket) = &connection.socket else { return Ok(()) };
         if connection.is_opening {
-            if event.closed && !event.readable {
-                return Err(self.job.dialer.why_not(socket));
+            if event.closed
+                && let Some(failure) = self.job.dialer.why_not(socket)
+            {
+                return Err(failure);
             }
             connection.is_opening = false;
         }

@@ -96,6 +96,31 @@ fn requests_without_a_reply_are_told() {
     );
 }
 
+#[test]
+fn a_server_that_goes_between_two_connections() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let serving = std::thread::Builder::new().spawn(move || {
+        // It is looked for, asked for its configuration, and sent one request on a connection that was opened before.
+        for answer in [&b""[..], b"-ERR no\r\n-ERR no\r\n"] {
+            let (mut stream, _) = listener.accept().unwrap();
+            if !answer.is_empty() {
+                let mut request = [0; 1];
+                stream.read_exact(&mut request).unwrap();
+                stream.write_all(answer).unwrap();
+                let _ = stream.read_to_end(&mut Vec::new());
+            }
+        }
+        let (mut stream, _) = listener.accept().unwrap();
+        drop(listener);
+        stream.read_exact(&mut [0; 6]).unwrap();
+        stream.write_all(b"+PONG\r\n").unwrap();
+    });
+    let run = load(&format!("-p {port} -k 0 -c 1 -n 10 -t ping_inline -q"));
+    run.failed(&format!("Could not connect to server at 127.0.0.1:{port}: Connection refused"));
+    serving.unwrap().join().unwrap();
+}
+
 //= valkey 9.1 benchmark: errors are told on stderr in these words, and the exit status is 1
 #[test]
 fn absent_servers() {
