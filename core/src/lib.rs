@@ -19,6 +19,7 @@ pub mod engine;
 pub mod glob;
 #[cfg(feature = "alloc")]
 pub mod keyspace;
+pub mod lzf;
 pub mod num;
 pub mod offload;
 pub mod platform;
