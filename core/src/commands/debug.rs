@@ -12,7 +12,7 @@ use crate::keyspace::{AccessPolicy, ExpireChange, StringView};
 use crate::num;
 use crate::resp::Proto;
 use crate::types::Object;
-use crate::types::list::{List, NodeView};
+use crate::types::list::List;
 
 /// `DEBUG subcommand [argument ...]`
 pub(crate) fn debug(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
@@ -153,20 +153,18 @@ fn object(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
     Ok(())
 }
 
-/// What DEBUG OBJECT tells of a quicklist's nodes; nothing of a small list. Nodes are never compressed.
+/// What DEBUG OBJECT tells of a quicklist's nodes; nothing of a small list.
 #[expect(clippy::cast_precision_loss, reason = "a mean for people to read")]
 fn quicklist_fields(list: &List, fast: bool) -> String {
     let Some(limits) = list.quicklist_limits() else { return String::new() };
     let (nodes, fill) = (list.nodes().len(), limits.max_listpack_size);
     let mean = list.len() as f64 / nodes.max(1) as f64;
-    let mut text = format!(" ql_nodes:{nodes} ql_avg_node:{mean:.2} ql_listpack_max:{fill} ql_compressed:0");
+    //= valkey 9.1 DEBUG OBJECT: whether a list may have compressed nodes, not whether it has
+    let compressed = u8::from(limits.compress_depth > 0);
+    let mut text =
+        format!(" ql_nodes:{nodes} ql_avg_node:{mean:.2} ql_listpack_max:{fill} ql_compressed:{compressed}");
     if !fast {
-        let bytes: usize = list
-            .nodes()
-            .map(|node| match node {
-                NodeView::Packed(bytes) | NodeView::Plain(bytes) => bytes.len(),
-            })
-            .sum();
+        let bytes: usize = list.nodes().map(|node| node.raw_len()).sum();
         text.push_str(&format!(" ql_uncompressed_size:{bytes}"));
     }
     text

@@ -14,7 +14,7 @@ use crate::num::DoubleText;
 use crate::sha1::{DIGEST_LEN, sha1};
 use crate::types::Object;
 use crate::types::hash::Hash;
-use crate::types::listpack::Element;
+use crate::types::listpack::{Direction, Element};
 use crate::types::stream::Stream;
 use crate::types::zset::Zset;
 
@@ -101,7 +101,10 @@ fn append_value(digest: &mut Digest, entry: Entry<'_>, now_ms: i64) {
     digest.append(&type_number(entry.kind()).to_be_bytes());
     match entry.object() {
         None => digest.append(super::string::bytes_of(entry.string(), &mut itoa::Buffer::new())),
-        Some(Object::List(list)) => list.iter().for_each(|element| digest.append_element(element)),
+        Some(Object::List(list)) => {
+            let append = |element: Element<'_>| digest.append_element(element);
+            list.for_each(0..list.len(), Direction::Forward, append);
+        }
         Some(Object::Set(set)) => {
             set.iter().for_each(|member| digest.add(member.text(&mut itoa::Buffer::new())));
         }

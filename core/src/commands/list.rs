@@ -1,7 +1,7 @@
 //! List commands.
 
 use alloc::vec::Vec;
-use core::ops::Range;
+use core::ops::{ControlFlow, Range};
 
 use super::element::reply_element;
 use super::limits::count_of_either_sign;
@@ -15,8 +15,12 @@ use crate::types::list::{Direction, Element, End, Growth, List, ListLimits, Side
 
 /// How far the parts of lists may grow, by the configuration.
 pub(super) fn limits(cx: &Ctx<'_>) -> ListLimits {
-    let max_listpack_size = cx.shared.config.settings().compact.list_listpack_size;
-    ListLimits { max_listpack_size, plain_len_min: cx.shared.list_plain_len_min }
+    let compact = &cx.shared.config.settings().compact;
+    ListLimits {
+        max_listpack_size: compact.list_listpack_size,
+        plain_len_min: cx.shared.list_plain_len_min,
+        compress_depth: compact.list_compress_depth,
+    }
 }
 
 /// The words of events.
@@ -159,11 +163,11 @@ fn pop(cx: &mut Ctx<'_>, args: &Args<'_>, end: End) -> CmdResult {
 fn pop_many(reply: &mut Reply<'_>, list: &mut List, end: End, count: usize, cut: &mut Vec<List>) -> usize {
     let count = count.min(list.len());
     reply.array(count);
-    let (start, direction) = match end {
-        End::Head => (0, Direction::Forward),
-        End::Tail => (list.len() - 1, Direction::Backward),
+    let (range, direction) = match end {
+        End::Head => (0..count, Direction::Forward),
+        End::Tail => (list.len() - count..list.len(), Direction::Backward),
     };
-    list.range(start, direction).take(count).for_each(|element| reply_element(reply, element));
+    list.for_each(range, direction, |element| reply_element(reply, element));
     list.delete_end(end, count, cut);
     count
 }
@@ -193,9 +197,9 @@ pub(crate) fn lindex(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
         cx.reply.null();
         return Ok(());
     };
-    match list.get(args.int(2)?) {
-        Some(element) => reply_element(&mut cx.reply, element),
-        None => cx.reply.null(),
+    let found = list.read(args.int(2)?, |element| reply_element(&mut cx.reply, element));
+    if found.is_none() {
+        cx.reply.null();
     }
     Ok(())
 }
@@ -263,8 +267,7 @@ pub(crate) fn lrange(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
     };
     let range = enclosed(start, end, list.len());
     cx.reply.array(range.len());
-    let elements = list.range(range.start, Direction::Forward).take(range.len());
-    elements.for_each(|element| reply_element(&mut cx.reply, element));
+    list.for_each(range, Direction::Forward, |element| reply_element(&mut cx.reply, element));
     Ok(())
 }
 
@@ -337,13 +340,26 @@ impl Search {
             Some(0) => usize::MAX,
             Some(count) => count,
         };
-        let skipped = usize::try_from(self.rank.unsigned_abs() - 1).unwrap_or(usize::MAX);
-        let backward = self.rank < 0;
-        let (start, direction) =
-            if backward { (len.saturating_sub(1), Direction::Backward) } else { (0, Direction::Forward) };
-        let elements = list.range(start, direction).take(self.maxlen).enumerate();
-        let matches = elements.filter(|(_, own)| own.is(element)).skip(skipped).take(wanted);
-        matches.map(|(at, _)| if backward { len - 1 - at } else { at }).collect()
+        let mut skipped = usize::try_from(self.rank.unsigned_abs() - 1).unwrap_or(usize::MAX);
+        let looked_at = self.maxlen.min(len);
+        let (range, direction) = if self.rank < 0 {
+            (len - looked_at..len, Direction::Backward)
+        } else {
+            (0..looked_at, Direction::Forward)
+        };
+        let (mut found, mut step) = (Vec::new(), 0);
+        let _ = list.try_for_each(range, direction, |own| {
+            let at = if self.rank < 0 { len - 1 - step } else { step };
+            step += 1;
+            if own.is(element) {
+                match skipped.checked_sub(1) {
+                    Some(left) => skipped = left,
+                    None => found.push(at),
+                }
+            }
+            if found.len() < wanted { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+        });
+        found
     }
 }
 

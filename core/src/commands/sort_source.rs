@@ -46,12 +46,14 @@ pub(super) fn elements(
 ) {
     match cx.keys.peek(key).and_then(|entry| entry.object()) {
         Some(Object::List(list)) => {
-            let last = list.len().saturating_sub(1);
-            let elements = match order {
-                Order::Any | Order::Own => list.range(start, Direction::Forward),
-                Order::OwnReversed => list.range(last.saturating_sub(start), Direction::Backward),
-            };
-            elements.take(count).for_each(&mut each);
+            let len = list.len();
+            let (start, count) = (start.min(len), count.min(len.saturating_sub(start)));
+            match order {
+                Order::Any | Order::Own => list.for_each(start..start + count, Direction::Forward, each),
+                Order::OwnReversed => {
+                    list.for_each(len - start - count..len - start, Direction::Backward, each);
+                }
+            }
         }
         Some(Object::Set(set)) => set.iter().skip(start).take(count).for_each(&mut each),
         Some(Object::Zset(zset)) => {

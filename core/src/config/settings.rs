@@ -50,6 +50,8 @@ pub struct OutputLimit {
 pub struct CompactLimits {
     /// Of a list's listpacks: entries, or a class of bytes when negative.
     pub list_listpack_size: i32,
+    /// Nodes at either end of a list that are not compressed; 0: none is.
+    pub list_compress_depth: u16,
     /// Fields of a hash.
     pub hash_listpack_entries: usize,
     /// Bytes of each field and value of a hash.
@@ -357,6 +359,8 @@ impl Reader<'_> {
         let size = |name| usize::try_from(self.size(name)).unwrap_or(usize::MAX);
         CompactLimits {
             list_listpack_size: i32::try_from(self.int("list-max-listpack-size")).unwrap_or(-2),
+            //= valkey 9.1 list-compress-depth: a list keeps 16 bits of it
+            list_compress_depth: u16::try_from(self.int("list-compress-depth")).unwrap_or(u16::MAX),
             hash_listpack_entries: size("hash-max-listpack-entries"),
             hash_listpack_value: size("hash-max-listpack-value"),
             set_intset_entries: size("set-max-intset-entries"),

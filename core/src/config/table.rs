@@ -161,7 +161,7 @@ pub(super) static DIRECTIVES: &[Directive] = &[
     row("lazyfree-lazy-user-flush", "", Kind::Bool, "yes", DEBUG, LIVE),
     row("lfu-decay-time", "", COUNT, "1", NONE, LIVE),
     row("lfu-log-factor", "", COUNT, "10", NONE, LIVE),
-    row("list-compress-depth", "", COUNT, "0", DEBUG, LATER),
+    row("list-compress-depth", "", COUNT, "0", DEBUG, LIVE),
     row("list-max-listpack-size", "list-max-ziplist-size", Kind::Int { min: INT_MIN, max: INT_MAX }, "-2", NONE, LIVE),
     row("loading-process-events-interval-bytes", "", Kind::Int { min: 1024, max: INT_MAX }, "2097152", HIDDEN, LATER),
     row("locale-collate", "", TEXT, "", NONE, LATER),

@@ -3,9 +3,10 @@
 use alloc::collections::VecDeque;
 use alloc::vec;
 use alloc::vec::Vec;
+use core::ops::{ControlFlow, Range};
 
 use super::quicklist::NODES_AT_ONCE;
-use super::{Direction, Element, End, Growth, List, ListLimits, NodeView, Repr, Side};
+use super::{Direction, Element, End, Growth, List, ListLimits, NodeBytes, NodeKind, Repr, Side};
 use crate::engine::Rng;
 use crate::types::listpack::Listpack;
 
@@ -67,23 +68,50 @@ fn cutting(list: &mut List, gone: usize, remove: impl FnOnce(&mut List, &mut Vec
 
 fn compare(list: &List, model: &Model) {
     assert_eq!((list.len(), list.is_empty()), (model.len(), model.is_empty()));
-    assert!(list.iter().map(string).eq(model.iter().cloned()));
-    let last = model.len().saturating_sub(1);
-    assert!(list.range(last, Direction::Backward).map(string).eq(model.iter().rev().cloned()));
-    let middle = model.len() / 3;
-    assert!(list.range(middle, Direction::Forward).map(string).eq(model.iter().skip(middle).cloned()));
-    let from_middle = model.iter().rev().skip(last.saturating_sub(middle)).cloned();
-    assert!(list.range(middle, Direction::Backward).map(string).eq(from_middle));
-    for index in [0, 1, middle, last, last + 1] {
+    let (len, middle) = (model.len(), model.len() / 3);
+    for range in [0..len + 1, middle..len, middle..len - middle, len..len] {
+        let inside = range.start.min(len)..range.end.min(len);
+        let expected: Vec<&Vec<u8>> = model.range(inside).collect();
+        assert!(strings(list, range.clone(), Direction::Forward).iter().eq(expected.iter().copied()));
+        assert!(strings(list, range, Direction::Backward).iter().eq(expected.iter().rev().copied()));
+    }
+    for direction in [Direction::Forward, Direction::Backward] {
+        let mut left = middle;
+        let stopped = list.try_for_each(0..len, direction, |element| match left.checked_sub(1) {
+            Some(less) => {
+                left = less;
+                ControlFlow::Continue(())
+            }
+            None => ControlFlow::Break(string(element)),
+        });
+        let at = if direction == Direction::Forward { Some(middle) } else { len.checked_sub(middle + 1) };
+        assert_eq!(stopped.break_value().as_ref(), at.and_then(|at| model.get(at)));
+    }
+    for index in [0, 1, middle, len.saturating_sub(1), len] {
         let (signed, back) = (to_signed(index), -1 - to_signed(index));
-        assert_eq!(list.get(signed).map(string).as_ref(), model.get(index));
-        assert_eq!(list.get(back).map(string).as_ref(), model.iter().rev().nth(index));
+        assert_eq!(list.read(signed, string).as_ref(), model.get(index));
+        assert_eq!(list.read(back, string).as_ref(), model.iter().rev().nth(index));
     }
     assert_eq!(list.peek(End::Head).map(string).as_ref(), model.front());
     assert_eq!(list.peek(End::Tail).map(string).as_ref(), model.back());
-    let own: usize = list.nodes().map(|(NodeView::Packed(bytes) | NodeView::Plain(bytes))| bytes.len()).sum();
+    let own: usize = list
+        .nodes()
+        .map(|node| match node.bytes {
+            NodeBytes::Raw(bytes) => bytes.len(),
+            NodeBytes::Lzf { stream, raw_len } => {
+                assert!(raw_len >= 48 && stream.len() + 8 < raw_len);
+                stream.len()
+            }
+        })
+        .sum();
     assert!(list.memory() >= own);
     verify(list);
+}
+
+fn strings(list: &List, range: Range<usize>, direction: Direction) -> Vec<Vec<u8>> {
+    let mut all = Vec::new();
+    list.for_each(range, direction, |element| all.push(string(element)));
+    all
 }
 
 fn to_signed(index: usize) -> i64 {
@@ -192,14 +220,14 @@ fn apply(list: &mut List, model: &mut Model, op: &Op, limits: ListLimits) {
 fn reload(list: &mut List, limits: ListLimits) {
     let mut copy = List::new_quicklist(limits);
     for node in list.nodes() {
-        match node {
-            NodeView::Packed(bytes) => {
-                copy.append_listpack(Listpack::from_bytes(bytes.to_vec()).unwrap_or_default());
-            }
-            NodeView::Plain(bytes) => copy.append_plain(bytes.to_vec()),
+        let raw = node.to_raw().unwrap_or_default();
+        match node.kind {
+            NodeKind::Packed => copy.append_listpack(Listpack::from_bytes(raw).unwrap_or_default()),
+            NodeKind::Plain => copy.append_plain(raw),
         }
     }
     assert!(list.is_empty() || copy.nodes().eq(list.nodes()));
+    verify(&copy);
     assert_eq!(copy.quicklist_limits(), Some(limits.kept()));
     copy.settle(limits);
     *list = copy.clone();
@@ -278,15 +306,23 @@ mod tests {
     #[test]
     fn agrees_with_a_deque() {
         let mut rng = Rng::new(29);
-        let limits = |max_listpack_size, plain_len_min| ListLimits { max_listpack_size, plain_len_min };
+        let limits = |max_listpack_size, plain_len_min| ListLimits {
+            max_listpack_size,
+            plain_len_min,
+            compress_depth: 0,
+        };
         let all = [(limits(-1, 0), 4096), (limits(-2, 0), 8192), (limits(-5, 0), 65_536), (limits(-1, 7), 9)];
         let counted = [0, 1, 2, 3, 5, 16].map(|count| (limits(count, 0), 40));
         let mixed = [(limits(4, 0), 8192), (limits(3, 6), 8), (limits(1, 1), 8), (limits(128, 0), 300)];
-        for (limits, long) in all.into_iter().chain(counted).chain(mixed) {
-            for _ in 0..if cfg!(miri) { 1 } else { 6 } {
+        // Nodes that are worth compressing, and many of them.
+        let many = [(limits(1, 0), 100), (limits(2, 60), 90), (limits(6, 0), 70)];
+        let depths: &[u16] = if cfg!(miri) { &[1] } else { &[0, 1, 2, 3, 1] };
+        for (limits, long) in all.into_iter().chain(counted).chain(mixed).chain(many) {
+            for &compress_depth in depths {
                 if cfg!(miri) && long > 1000 {
                     continue;
                 }
+                let limits = ListLimits { compress_depth, ..limits };
                 let steps = if cfg!(miri) { 20 } else { 250 };
                 let ops: Vec<Op> = (0..steps).map(|_| some_op(&mut rng, long)).collect();
                 run(&ops, limits);

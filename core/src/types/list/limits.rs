@@ -1,7 +1,8 @@
 //! How large the parts of a list may be: the rules behind `list-max-listpack-size`.
 //!
 //! A negative value bounds a listpack's bytes (-1 to -5: 4, 8, 16, 32, 64 KiB; below -5 as -5), a positive one its
-//! entries, together with 8 KiB. Zero is one entry. Source: Valkey `quicklist.c`.
+//! entries, together with 8 KiB. Zero is one entry. A quicklist keeps the settings it was made with, those of compression
+//! (`list-compress-depth`) among them. Source: Valkey `quicklist.c`.
 
 /// Bound of a listpack's bytes where its entries are counted.
 const COUNTED_BYTES_MAX: usize = 8192;
@@ -16,6 +17,8 @@ pub struct ListLimits {
     /// Elements from this length on get a node of their own; 0: those that are too long for a listpack. For `DEBUG
     /// QUICKLIST-PACKED-THRESHOLD`.
     pub plain_len_min: usize,
+    /// `list-compress-depth`: so many nodes at either end are not compressed, and all others are; 0: none is.
+    pub compress_depth: u16,
 }
 
 /// What a listpack may have.
@@ -27,7 +30,7 @@ pub(super) struct Bounds {
 
 impl Default for ListLimits {
     fn default() -> Self {
-        Self { max_listpack_size: -2, plain_len_min: 0 }
+        Self { max_listpack_size: -2, plain_len_min: 0, compress_depth: 0 }
     }
 }
 
@@ -73,7 +76,7 @@ mod tests {
 
     #[test]
     fn sizes_and_counts() {
-        let limits = |max_listpack_size| ListLimits { max_listpack_size, plain_len_min: 0 };
+        let limits = |max_listpack_size| ListLimits { max_listpack_size, ..ListLimits::default() };
         let sizes =
             [(-1, 4096), (-2, 8192), (-3, 16384), (-4, 32768), (-5, 65536), (-6, 65536), (i32::MIN, 65536)];
         for (value, bytes) in sizes {

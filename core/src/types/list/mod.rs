@@ -7,8 +7,9 @@
 //! nothing about the form. Between the two bounds lies half the limit, so that a list that grows and shrinks
 //! by turns stays as it is.
 //!
-//! The ends are reached in O(1), an index in O(nodes) and a walk through half a node. `list-compress-depth` is not
-//! built: nodes are never compressed.
+//! The ends are reached in O(1), an index in O(nodes) and a walk through half a node. Nodes far from the ends may be compressed
+//! (`list-compress-depth`, see `quicklist.rs`): elements are therefore lent to functions where they may be in such a node
+//! ([`List::read`], [`List::for_each`]) and borrowed from the list only at its ends ([`List::peek`]).
 //!
 //! Invariant: the elements are in the order in which the operations put them, whatever the form.
 //!
@@ -16,27 +17,27 @@
 
 #[cfg(any(test, fuzzing))]
 pub mod check;
-mod iter;
+mod compressed;
 mod limits;
 mod node;
 mod quicklist;
 #[cfg(test)]
 mod transcript;
+mod walk;
 
 use alloc::boxed::Box;
-use alloc::collections::vec_deque;
+use alloc::vec;
 use alloc::vec::Vec;
 use core::ops::Range;
 
-pub use self::iter::Iter;
 pub use self::limits::ListLimits;
 pub use crate::types::listpack::{Direction, Element};
 
-use self::iter::Part;
 use self::limits::Bounds;
 use self::node::Node;
 use self::quicklist::Quicklist;
 use super::listpack::{Listpack, Position};
+use crate::lzf;
 
 /// An end of a list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,13 +66,58 @@ pub struct Growth {
     pub count: usize,
 }
 
-/// A node as it is dumped: a listpack, or one string.
+/// What a node holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum NodeView<'a> {
-    /// A listpack's bytes.
-    Packed(&'a [u8]),
-    /// A string.
-    Plain(&'a [u8]),
+pub enum NodeKind {
+    /// A listpack.
+    Packed,
+    /// One string.
+    Plain,
+}
+
+/// A node's bytes as they lie in memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NodeBytes<'a> {
+    /// Those of the listpack or the string.
+    Raw(&'a [u8]),
+    /// Those in LZF.
+    Lzf {
+        /// The stream.
+        stream: &'a [u8],
+        /// How many bytes were compressed.
+        raw_len: usize,
+    },
+}
+
+/// A node as it is dumped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NodeView<'a> {
+    /// What it holds.
+    pub kind: NodeKind,
+    /// Its bytes.
+    pub bytes: NodeBytes<'a>,
+}
+
+impl NodeView<'_> {
+    /// Returns how many bytes the listpack or the string has.
+    pub fn raw_len(&self) -> usize {
+        match self.bytes {
+            NodeBytes::Raw(bytes) => bytes.len(),
+            NodeBytes::Lzf { raw_len, .. } => raw_len,
+        }
+    }
+
+    /// Returns the bytes of the listpack or the string; `None` when the stream is not what the list made it, which is a fault
+    /// of ours.
+    pub fn to_raw(&self) -> Option<Vec<u8>> {
+        match self.bytes {
+            NodeBytes::Raw(bytes) => Some(bytes.to_vec()),
+            NodeBytes::Lzf { stream, raw_len } => {
+                let mut raw = vec![0; raw_len];
+                lzf::decompress(stream, &mut raw).ok().map(|()| raw)
+            }
+        }
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -170,11 +216,10 @@ impl List {
             Repr::Quicklist(list) => list.nodes().len(),
         };
         (0..count).map(|index| match &self.0 {
-            Repr::Listpack(listpack) => NodeView::Packed(listpack.as_bytes()),
-            Repr::Quicklist(list) => match &list.nodes()[index] {
-                Node::Packed { listpack, .. } => NodeView::Packed(listpack.as_bytes()),
-                Node::Plain(bytes) => NodeView::Plain(bytes),
-            },
+            Repr::Listpack(listpack) => {
+                NodeView { kind: NodeKind::Packed, bytes: NodeBytes::Raw(listpack.as_bytes()) }
+            }
+            Repr::Quicklist(list) => list.nodes()[index].view(),
         })
     }
 
@@ -260,11 +305,11 @@ impl List {
         Some(result)
     }
 
-    /// Returns the element with this index, from the tail when it is negative.
-    pub fn get(&self, index: i64) -> Option<Element<'_>> {
+    /// Returns what `use_it` makes of the element with this index, from the tail when it is negative.
+    pub fn read<R>(&self, index: i64, use_it: impl FnOnce(Element<'_>) -> R) -> Option<R> {
         match &self.0 {
-            Repr::Listpack(listpack) => listpack.get(index),
-            Repr::Quicklist(list) => list.get(self.absolute(index)?),
+            Repr::Listpack(listpack) => listpack.get(index).map(use_it),
+            Repr::Quicklist(list) => list.read(self.absolute(index)?, use_it),
         }
     }
 
@@ -359,38 +404,6 @@ impl List {
         self.delete_range(keep.end..len, cut) + self.delete_range(0..keep.start, cut)
     }
 
-    /// Returns the elements from head to tail.
-    pub fn iter(&self) -> Iter<'_> {
-        self.range(0, Direction::Forward)
-    }
-
-    /// Returns the elements from an index on, from there to the tail or from there to the head.
-    pub fn range(&self, start: usize, direction: Direction) -> Iter<'_> {
-        let nothing = || Iter::new(Part::Plain(None), vec_deque::Iter::default(), direction);
-        match &self.0 {
-            Repr::Listpack(listpack) => {
-                let position = i64::try_from(start).ok().and_then(|start| listpack.seek(start));
-                let Some(position) = position else { return nothing() };
-                Iter::new(part_of(listpack, position, direction), vec_deque::Iter::default(), direction)
-            }
-            Repr::Quicklist(list) => {
-                let Some(spot) = list.seek(start) else { return nothing() };
-                let nodes = match direction {
-                    Direction::Forward => list.nodes().range(spot.node + 1..),
-                    Direction::Backward => list.nodes().range(..spot.node),
-                };
-                let part = match &list.nodes()[spot.node] {
-                    Node::Plain(bytes) => Part::Plain(Some(bytes)),
-                    Node::Packed { listpack, .. } => {
-                        let position = i64::try_from(spot.index).ok().and_then(|index| listpack.seek(index));
-                        position.map_or(Part::Plain(None), |position| part_of(listpack, position, direction))
-                    }
-                };
-                Iter::new(part, nodes, direction)
-            }
-        }
-    }
-
     /// Adds a listpack's elements at the tail, as a node; for quicklists that are being filled. An empty one adds
     /// nothing.
     pub fn append_listpack(&mut self, listpack: Listpack) {
@@ -429,12 +442,4 @@ impl List {
         let (len, distance) = (self.len(), usize::try_from(index.unsigned_abs()).ok()?);
         if index < 0 { len.checked_sub(distance) } else { Some(distance).filter(|&index| index < len) }
     }
-}
-
-/// What of a listpack lies in a direction from a position.
-fn part_of(listpack: &Listpack, position: Position, direction: Direction) -> Part<'_> {
-    Part::Packed(match direction {
-        Direction::Forward => listpack.entries_from(position),
-        Direction::Backward => listpack.entries_to(position),
-    })
 }

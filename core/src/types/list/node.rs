@@ -1,8 +1,13 @@
-//! A node of a quicklist: a listpack, or one long string.
+//! A node of a quicklist: a listpack, or one long string, or one of these compressed.
+//!
+//! What reads or changes elements is for nodes that are not compressed; [`Node::open_in`] and [`Node::unpack`] make one of
+//! a node that is.
 
 use alloc::boxed::Box;
+use alloc::vec;
 
-use super::End;
+use super::compressed::Compressed;
+use super::{End, NodeBytes, NodeKind, NodeView};
 use crate::types::listpack::{Direction, Element, Listpack};
 
 /// A node. Never empty, but for the moment before it is removed.
@@ -14,6 +19,12 @@ pub(super) enum Node {
         count: u32,
     },
     Plain(Box<[u8]>),
+    /// Either, in LZF.
+    Compressed {
+        bytes: Compressed,
+        count: u32,
+        kind: NodeKind,
+    },
 }
 
 #[cfg(target_pointer_width = "64")]
@@ -35,22 +46,110 @@ impl Node {
         Self::Packed { listpack, count }
     }
 
+    /// What compressed nodes are opened in. Holds no memory before that.
+    pub(super) fn scratch() -> Self {
+        Self::Plain(Box::default())
+    }
+
+    /// The node with its bytes as they are: itself, or the scratch when it is compressed.
+    #[inline]
+    pub(super) fn open_in<'a>(&'a self, scratch: &'a mut Self) -> &'a Self {
+        if !self.is_compressed() {
+            return self;
+        }
+        self.unpack_into(scratch);
+        scratch
+    }
+
+    /// Makes another node what this was before it was compressed, in the other's memory if it was a listpack, too.
+    fn unpack_into(&self, node: &mut Self) {
+        let Self::Compressed { bytes, count, kind } = self else { return };
+        let len = bytes.raw_len();
+        *node = match (*kind, core::mem::replace(node, Self::scratch())) {
+            (NodeKind::Packed, Self::Packed { listpack, .. }) => Self::of_stream(bytes, *count, listpack),
+            (NodeKind::Packed, _) => Self::of_stream(bytes, *count, Listpack::with_capacity(len)),
+            (NodeKind::Plain, _) => {
+                let mut raw = vec![0; len];
+                bytes.read(&mut raw);
+                Self::Plain(raw.into_boxed_slice())
+            }
+        };
+    }
+
+    fn of_stream(bytes: &Compressed, count: u32, mut listpack: Listpack) -> Self {
+        listpack.refill(bytes.raw_len(), |place| bytes.read(place));
+        Self::Packed { listpack, count }
+    }
+
+    /// Makes it a node that is not compressed.
+    pub(super) fn unpack(&mut self) {
+        if self.is_compressed() {
+            let mut node = Self::scratch();
+            self.unpack_into(&mut node);
+            *self = node;
+        }
+    }
+
+    /// Compresses it, if that gains enough.
+    pub(super) fn pack(&mut self) {
+        let (raw, count) = match self {
+            Self::Packed { listpack, count } => (listpack.as_bytes(), *count),
+            Self::Plain(bytes) => (&**bytes, 1),
+            Self::Compressed { .. } => return,
+        };
+        if let Some(bytes) = Compressed::of(raw) {
+            *self = Self::Compressed { bytes, count, kind: self.kind() };
+        }
+    }
+
+    #[inline]
+    pub(super) fn is_compressed(&self) -> bool {
+        matches!(self, Self::Compressed { .. })
+    }
+
+    #[inline]
+    pub(super) fn kind(&self) -> NodeKind {
+        match self {
+            Self::Packed { .. } => NodeKind::Packed,
+            Self::Plain(_) => NodeKind::Plain,
+            Self::Compressed { kind, .. } => *kind,
+        }
+    }
+
+    /// The node as it is dumped.
+    pub(super) fn view(&self) -> NodeView<'_> {
+        let bytes = match self {
+            Self::Packed { listpack, .. } => NodeBytes::Raw(listpack.as_bytes()),
+            Self::Plain(bytes) => NodeBytes::Raw(bytes),
+            Self::Compressed { bytes, .. } => {
+                NodeBytes::Lzf { stream: bytes.stream(), raw_len: bytes.raw_len() }
+            }
+        };
+        NodeView { kind: self.kind(), bytes }
+    }
+
     /// Elements.
     #[inline]
     pub(super) fn len(&self) -> usize {
         match self {
-            Self::Packed { count, .. } => *count as usize,
+            Self::Packed { count, .. } | Self::Compressed { count, .. } => *count as usize,
             Self::Plain(_) => 1,
         }
     }
 
-    /// Bytes of the listpack or of the string.
+    /// Bytes of the listpack or of the string, not compressed.
     #[inline]
     pub(super) fn bytes_len(&self) -> usize {
         match self {
             Self::Packed { listpack, .. } => listpack.bytes_len(),
             Self::Plain(bytes) => bytes.len(),
+            Self::Compressed { bytes, .. } => bytes.raw_len(),
         }
+    }
+
+    /// Whether so many bytes may be added without the listpack becoming too long to handle.
+    pub(super) fn would_fit(&self, extra_len: usize) -> bool {
+        Listpack::may_have(self.bytes_len().saturating_add(extra_len))
     }
 
     /// Heap memory.
@@ -59,6 +158,7 @@ impl Node {
         match self {
             Self::Packed { listpack, .. } => listpack.memory(),
             Self::Plain(bytes) => bytes.len(),
+            Self::Compressed { bytes, .. } => bytes.memory(),
         }
     }
 
@@ -67,6 +167,7 @@ impl Node {
         match self {
             Self::Packed { listpack, .. } => listpack.get(i64::try_from(index).ok()?),
             Self::Plain(bytes) => Some(Element::Bytes(bytes)),
+            Self::Compressed { .. } => None,
         }
     }
 
@@ -76,6 +177,7 @@ impl Node {
         match self {
             Self::Packed { listpack, .. } => end.of(listpack).map(|position| listpack.at(position)),
             Self::Plain(bytes) => Some(Element::Bytes(bytes)),
+            Self::Compressed { .. } => None,
         }
     }
 
@@ -87,6 +189,7 @@ impl Node {
                 Some(listpack.entries_to(found).count() - 1)
             }
             Self::Plain(own) => (**own == *bytes).then_some(0),
+            Self::Compressed { .. } => None,
         }
     }
 
@@ -141,12 +244,20 @@ impl Node {
         }
     }
 
-    /// Removes the first `limit` elements in a direction that are these bytes; from a listpack only. Returns how many.
+    /// Removes the first `limit` elements in a direction that are these bytes. Returns how many.
     pub(super) fn delete_equal(&mut self, bytes: &[u8], limit: usize, direction: Direction) -> usize {
-        let Self::Packed { listpack, count } = self else { return 0 };
-        let deleted = listpack.delete_equal(bytes, limit, direction);
-        *count -= u32::try_from(deleted).unwrap_or(0);
-        deleted
+        match self {
+            Self::Packed { listpack, count } => {
+                let deleted = listpack.delete_equal(bytes, limit, direction);
+                *count -= u32::try_from(deleted).unwrap_or(0);
+                deleted
+            }
+            Self::Plain(own) if **own == *bytes => {
+                *self = Self::Packed { listpack: Listpack::new(), count: 0 };
+                1
+            }
+            Self::Plain(_) | Self::Compressed { .. } => 0,
+        }
     }
 
     /// Moves the elements from an index on to a node of their own. Not for plain nodes.

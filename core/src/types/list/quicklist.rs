@@ -8,16 +8,28 @@
 //! Where an insertion splits a node, neighbours that fit together are joined. Which node takes an element, and what is
 //! split and joined, follows the reference, so that the nodes in a dump are the same.
 //!
-//! Invariant: no node is empty; `count` and `node_memory` are the sums over the nodes.
+//! With a `compress_depth`, the nodes that are at least so far from both ends are kept compressed, plain ones too, where it
+//! gains something:
+//! ```text
+//! depth 1   raw ┬ LZF ┬ LZF ┬ ... ┬ LZF ┬ raw
+//! ```
+//! So what is done at the ends never meets a compressed node, and has nothing to ask about them until a node comes or goes. What
+//! reads elsewhere opens a copy in a scratch ([`Node::open_in`]) and leaves the node; what changes a node opens it in its
+//! place and seals it again ([`Quicklist::edit`]). Each step by which a node changes, comes or goes leaves the rule kept, so at
+//! any time no more than the nodes of one step are open. The reference is content with less: it compresses the node it has just
+//! left and the first behind either end.
 //!
-//! Source: Valkey `quicklist.c`, without compressed nodes.
+//! Invariant: no node is empty; `count` and `node_memory` are the sums over the nodes; the nodes within the depth are not
+//! compressed, and the others are if that gains enough. (But a piece that was cut off to be freed has the nodes it had.)
+//!
+//! Source: Valkey `quicklist.c`.
 
 use alloc::collections::VecDeque;
 use core::ops::Range;
 
-use super::End;
 use super::limits::{ENTRY_OVERHEAD, ListLimits};
 use super::node::Node;
+use super::{End, NodeKind};
 use crate::types::listpack::{Direction, Element};
 
 /// The deque gives memory back when it has room for this many nodes more than four times what it holds.
@@ -65,6 +77,12 @@ impl Quicklist {
         size_of::<Self>() + self.nodes.capacity() * size_of::<Node>() + self.node_memory
     }
 
+    /// Whether a node is to be compressed.
+    fn is_inner(&self, at: usize) -> bool {
+        let depth = usize::from(self.limits.compress_depth);
+        depth > 0 && at >= depth && at + depth < self.nodes.len()
+    }
+
     /// Gives up its only node.
     pub(super) fn take_only_node(&mut self) -> Option<Node> {
         (self.nodes.len() == 1).then(|| self.remove_node(0))?
@@ -92,15 +110,16 @@ impl Quicklist {
         None
     }
 
-    pub(super) fn get(&self, index: usize) -> Option<Element<'_>> {
+    /// Hands the element with this index to `use_it`.
+    pub(super) fn read<R>(&self, index: usize, use_it: impl FnOnce(Element<'_>) -> R) -> Option<R> {
         let spot = self.seek(index)?;
-        self.nodes[spot.node].get(spot.index)
+        self.nodes[spot.node].open_in(&mut Node::scratch()).get(spot.index).map(use_it)
     }
 
     /// Where the first element is that is these bytes.
     pub(super) fn find(&self, bytes: &[u8]) -> Option<Spot> {
-        let mut nodes = self.nodes.iter().enumerate();
-        nodes.find_map(|(node, own)| own.find(bytes).map(|index| Spot { node, index }))
+        let (mut nodes, mut scratch) = (self.nodes.iter().enumerate(), Node::scratch());
+        nodes.find_map(|(node, own)| own.open_in(&mut scratch).find(bytes).map(|index| Spot { node, index }))
     }
 
     #[inline]
@@ -119,7 +138,7 @@ impl Quicklist {
     pub(super) fn push(&mut self, end: End, element: Element<'_>) {
         let last = self.end_index(end);
         if let Some(last) = last.filter(|&last| self.has_room(last, element.len())) {
-            return self.edit(last, |node| node.push(end, element));
+            return self.change(last, |node| node.push(end, element));
         }
         let at = if end == End::Head { 0 } else { self.nodes.len() };
         self.insert_node(at, self.node_for(element));
@@ -131,7 +150,7 @@ impl Quicklist {
             if self.nodes[node].len() == 1 {
                 self.remove_node(node);
             } else {
-                self.edit(node, |node| node.delete_end(end));
+                self.change(node, |node| node.delete_end(end));
             }
         }
     }
@@ -170,32 +189,39 @@ impl Quicklist {
     /// of the half that is new.
     fn split_and_insert(&mut self, spot: Spot, element: Element<'_>, end: End) {
         let Spot { node, index } = spot;
-        self.split_node(node, index);
-        if self.limits.is_large(element.len()) {
-            return self.insert_node(node + 1, Node::plain(element));
+        let large = self.limits.is_large(element.len());
+        let upper = self.edit(node, |lower| {
+            let mut upper = lower.split_off(index);
+            match (end, &mut upper) {
+                _ if large => {}
+                (End::Head, Some(upper)) => upper.push(End::Head, element),
+                _ => lower.push(End::Tail, element),
+            }
+            upper
+        });
+        if let Some(upper) = upper {
+            self.insert_node(node + 1, upper);
         }
         match end {
-            End::Tail => {
-                self.edit(node, |node| node.push(End::Tail, element));
-                self.join_around(node + 1);
-            }
-            End::Head => {
-                self.edit(node + 1, |node| node.push(End::Head, element));
-                self.join_around(node);
-            }
+            _ if large => self.insert_node(node + 1, Node::plain(element)),
+            End::Tail => self.join_around(node + 1),
+            End::Head => self.join_around(node),
         }
     }
 
     /// Puts an element in the place of another.
     pub(super) fn replace(&mut self, spot: Spot, element: Element<'_>) {
-        let large = self.limits.is_large(element.len());
-        match &self.nodes[spot.node] {
-            Node::Packed { listpack, .. } if !large && listpack.would_fit(element.len() + ENTRY_OVERHEAD) => {
+        let (own, large) = (&self.nodes[spot.node], self.limits.is_large(element.len()));
+        match own.kind() {
+            NodeKind::Packed if !large && own.would_fit(element.len() + ENTRY_OVERHEAD) => {
                 self.edit(spot.node, |node| node.replace(spot.index, element));
             }
-            Node::Packed { .. } => self.replace_with_node(spot, element),
-            Node::Plain(_) if large => self.edit(spot.node, |node| *node = Node::plain(element)),
-            Node::Plain(_) => {
+            NodeKind::Packed => self.replace_with_node(spot, element),
+            NodeKind::Plain if large => {
+                self.change(spot.node, |node| *node = Node::plain(element));
+                self.seal(spot.node);
+            }
+            NodeKind::Plain => {
                 self.insert_after(spot, element);
                 self.remove_node(spot.node);
             }
@@ -205,12 +231,18 @@ impl Quicklist {
     /// Puts a node of its own in the place of one of a listpack's elements.
     fn replace_with_node(&mut self, spot: Spot, element: Element<'_>) {
         let Spot { node, index } = spot;
-        self.split_node(node, index + 1);
+        let upper = self.edit(node, |lower| {
+            let upper = if index + 1 < lower.len() { lower.split_off(index + 1) } else { None };
+            lower.delete_end(End::Tail);
+            upper
+        });
+        if let Some(upper) = upper {
+            self.insert_node(node + 1, upper);
+        }
         self.insert_node(node + 1, self.node_for(element));
         if index == 0 {
             self.remove_node(node);
         } else {
-            self.edit(node, |node| node.delete_end(End::Tail));
             self.join_around(node + 1);
         }
     }
@@ -224,14 +256,22 @@ impl Quicklist {
             return None;
         }
         if to.index > 0 {
-            self.edit(to.node, |node| node.delete_range(0, to.index));
+            self.edit_open(to.node, |node| node.delete_range(0, to.index));
         }
         let mut first = from.node;
         if from.index > 0 {
-            self.edit(first, |node| node.delete_range(from.index, usize::MAX));
+            self.edit_open(first, |node| node.delete_range(from.index, usize::MAX));
             first += 1;
         }
-        self.cut(first..to.node)
+        let rest = self.cut(first..to.node);
+        // Only now it is known which of the two stay inner ones.
+        if from.index > 0 {
+            self.seal(first - 1);
+        }
+        if to.index > 0 {
+            self.seal(first);
+        }
+        rest
     }
 
     /// Takes nodes out; many of them are handed back, to be freed in steps. What is moved is the smaller part: the nodes that
@@ -242,6 +282,7 @@ impl Quicklist {
                 self.count -= node.len();
                 self.node_memory -= node.memory();
             }
+            self.open_ends();
             self.spare_nodes();
             return None;
         }
@@ -253,9 +294,11 @@ impl Quicklist {
             kept.extend(after);
             core::mem::replace(&mut self.nodes, kept)
         };
-        let rest = Self::of_nodes(moved, self.limits);
+        // It is only going to be freed: nobody is to open its ends.
+        let rest = Self::of_nodes(moved, ListLimits { compress_depth: 0, ..self.limits });
         self.count -= rest.count;
         self.node_memory -= rest.node_memory;
+        self.open_ends();
         self.spare_nodes();
         Some(rest)
     }
@@ -269,20 +312,18 @@ impl Quicklist {
     /// Removes the first `limit` elements in a direction that are these bytes. Returns how many. O(bytes).
     pub(super) fn delete_equal(&mut self, bytes: &[u8], limit: usize, direction: Direction) -> usize {
         let (mut deleted, mut emptied, mut last_emptied, len) = (0, 0, 0, self.nodes.len());
+        let mut scratch = Node::scratch();
         for step in 0..len {
             let at = if direction == Direction::Forward { step } else { len - 1 - step };
-            deleted += match &self.nodes[at] {
-                Node::Plain(own) => {
-                    let hit = **own == *bytes;
-                    if hit {
-                        self.edit(at, |node| *node = Node::Packed { listpack: Default::default(), count: 0 });
-                    }
-                    usize::from(hit)
-                }
-                Node::Packed { .. } => {
-                    self.edit(at, |node| node.delete_equal(bytes, limit - deleted, direction))
-                }
-            };
+            let own = &self.nodes[at];
+            if own.is_compressed() && own.open_in(&mut scratch).find(bytes).is_none() {
+                continue;
+            }
+            let hits = self.edit_open(at, |node| node.delete_equal(bytes, limit - deleted, direction));
+            if hits > 0 {
+                deleted += hits;
+                self.seal(at);
+            }
             if self.nodes[at].len() == 0 {
                 (emptied, last_emptied) = (emptied + 1, at);
             }
@@ -296,6 +337,7 @@ impl Quicklist {
         } else if emptied > 1 {
             self.nodes.retain(|node| node.len() > 0);
             self.node_memory = self.nodes.iter().map(Node::memory).sum();
+            self.open_ends();
             self.spare_nodes();
         }
         deleted
@@ -321,9 +363,9 @@ impl Quicklist {
     #[inline]
     fn has_room(&self, node: usize, len: usize) -> bool {
         match self.nodes.get(node) {
-            Some(Node::Packed { listpack, count }) if !self.limits.is_large(len) => {
-                let bytes = listpack.bytes_len() + len + ENTRY_OVERHEAD;
-                !self.limits.exceeded_by(bytes, *count as usize + 1)
+            Some(node) if node.kind() == NodeKind::Packed && !self.limits.is_large(len) => {
+                let bytes = node.bytes_len() + len + ENTRY_OVERHEAD;
+                !self.limits.exceeded_by(bytes, node.len() + 1)
             }
             _ => false,
         }
@@ -332,7 +374,7 @@ impl Quicklist {
     /// Whether two nodes can be one.
     fn can_join(&self, node: usize) -> bool {
         match (self.nodes.get(node), self.nodes.get(node + 1)) {
-            (Some(a @ Node::Packed { .. }), Some(b @ Node::Packed { .. })) => {
+            (Some(a), Some(b)) if (a.kind(), b.kind()) == (NodeKind::Packed, NodeKind::Packed) => {
                 // One header and one end mark are left out.
                 !self.limits.exceeded_by(a.bytes_len() + b.bytes_len() - 7, a.len() + b.len())
             }
@@ -343,7 +385,8 @@ impl Quicklist {
     /// Makes one node of this one and the next, if they fit. Returns whether it did.
     fn try_join(&mut self, node: usize) -> bool {
         let fit = self.can_join(node);
-        if fit && let Some(next) = self.remove_node(node + 1) {
+        if fit && let Some(mut next) = self.remove_node(node + 1) {
+            next.unpack();
             self.edit(node, |node| node.append(&next));
         }
         fit
@@ -362,32 +405,29 @@ impl Quicklist {
         self.try_join(centre);
     }
 
-    /// Moves the elements from an index on to a new node behind; nothing where there are none.
-    fn split_node(&mut self, node: usize, index: usize) {
-        if index < self.nodes[node].len()
-            && let Some(tail) = self.edit(node, |node| node.split_off(index))
-        {
-            self.insert_node(node + 1, tail);
-        }
-    }
-
     fn insert_node(&mut self, at: usize, node: Node) {
         self.count += node.len();
         self.node_memory += node.memory();
         self.nodes.insert(at, node);
+        if self.limits.compress_depth > 0 {
+            self.seal_around(at);
+        }
     }
 
     fn remove_node(&mut self, at: usize) -> Option<Node> {
         let node = self.nodes.remove(at)?;
         self.count -= node.len();
         self.node_memory -= node.memory();
+        if self.limits.compress_depth > 0 {
+            self.open_next();
+        }
         self.spare_nodes();
         Some(node)
     }
 
     /// Changes a node and keeps the sums.
     #[inline]
-    fn edit<R>(&mut self, at: usize, change: impl FnOnce(&mut Node) -> R) -> R {
+    fn change<R>(&mut self, at: usize, change: impl FnOnce(&mut Node) -> R) -> R {
         let node = &mut self.nodes[at];
         self.count -= node.len();
         self.node_memory -= node.memory();
@@ -395,6 +435,64 @@ impl Quicklist {
         self.count += node.len();
         self.node_memory += node.memory();
         result
+    }
+
+    /// Changes a node that may be compressed, and leaves it as it should be.
+    fn edit<R>(&mut self, at: usize, change: impl FnOnce(&mut Node) -> R) -> R {
+        let result = self.edit_open(at, change);
+        self.seal(at);
+        result
+    }
+
+    /// Changes a node that may be compressed, and leaves it open.
+    fn edit_open<R>(&mut self, at: usize, change: impl FnOnce(&mut Node) -> R) -> R {
+        self.open(at);
+        self.change(at, change)
+    }
+
+    /// Decompresses a node, if there is one and it is compressed.
+    fn open(&mut self, at: usize) {
+        if self.nodes.get(at).is_some_and(Node::is_compressed) {
+            self.change(at, Node::unpack);
+        }
+    }
+
+    /// Compresses a node if it is to be.
+    fn seal(&mut self, at: usize) {
+        if self.is_inner(at) {
+            self.change(at, Node::pack);
+        }
+    }
+
+    /// After a node came: compresses it, and those that are one further from an end by it, and so too far.
+    #[cold]
+    fn seal_around(&mut self, at: usize) {
+        let (depth, last) = (usize::from(self.limits.compress_depth), self.nodes.len() - 1);
+        self.seal(at);
+        if at < depth {
+            self.seal(depth);
+        }
+        if let Some(first_inner) = last.checked_sub(depth).filter(|&inner| at > inner) {
+            self.seal(first_inner);
+        }
+    }
+
+    /// After a node went: decompresses those that are one nearer to an end by it, and so too near.
+    #[cold]
+    fn open_next(&mut self) {
+        let (depth, len) = (usize::from(self.limits.compress_depth), self.nodes.len());
+        self.open(depth - 1);
+        if let Some(at) = len.checked_sub(depth) {
+            self.open(at);
+        }
+    }
+
+    /// After many went: decompresses all that are within the depth. O(depth).
+    fn open_ends(&mut self) {
+        let len = self.nodes.len();
+        let depth = usize::from(self.limits.compress_depth).min(len);
+        (0..depth).for_each(|at| self.open(at));
+        (len - depth..len).for_each(|at| self.open(at));
     }
 
     #[inline]
@@ -407,12 +505,19 @@ impl Quicklist {
     /// Recounts everything.
     #[cfg(any(test, fuzzing))]
     pub(super) fn verify(&self) {
-        let mut sums = (0, 0);
-        for node in &self.nodes {
+        let (mut sums, mut scratch) = ((0, 0), Node::scratch());
+        for (at, node) in self.nodes.iter().enumerate() {
             assert!(node.len() > 0, "no node is empty");
-            if let Node::Packed { listpack, count } = node {
+            let raw = node.open_in(&mut scratch);
+            assert_eq!((raw.len(), raw.bytes_len(), raw.kind()), (node.len(), node.bytes_len(), node.kind()));
+            if let Node::Packed { listpack, count } = raw {
                 assert_eq!(listpack.len(), *count as usize);
                 crate::types::listpack::check::verify(listpack);
+            }
+            if self.limits.compress_depth > 0 {
+                let mut packed = raw.clone();
+                packed.pack();
+                assert_eq!(node.is_compressed(), packed.is_compressed() && self.is_inner(at), "node {at}");
             }
             sums = (sums.0 + node.len(), sums.1 + node.memory());
         }

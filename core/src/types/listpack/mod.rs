@@ -102,6 +102,12 @@ impl Listpack {
         Some(Self { block: Block::from_vec(bytes) })
     }
 
+    /// Makes it the listpack of so many bytes that `fill` writes. They are not looked at: they must be those of a listpack.
+    pub(super) fn refill(&mut self, len: usize, fill: impl FnOnce(&mut [u8])) {
+        self.block.reserve(len);
+        fill(&mut self.block.bytes_mut()[..len]);
+    }
+
     /// Returns the listpack's bytes.
     #[inline]
     pub fn as_bytes(&self) -> &[u8] {
@@ -140,7 +146,12 @@ impl Listpack {
 
     /// Returns whether so many bytes may be added without the listpack becoming too long to handle.
     pub fn would_fit(&self, extra_len: usize) -> bool {
-        self.bytes_len().saturating_add(extra_len) <= LEN_SAFE
+        Self::may_have(self.bytes_len().saturating_add(extra_len))
+    }
+
+    /// Returns whether a listpack may be so long.
+    pub(super) fn may_have(len_bytes: usize) -> bool {
+        len_bytes <= LEN_SAFE
     }
 
     /// The number of entries as the header has it.
