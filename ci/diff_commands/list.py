@@ -23,8 +23,11 @@ def element(r):
     choice = r.random()
     if choice < 0.5:
         return b"%d" % r.randint(-3, 12)
-    if choice < 0.9:
+    if choice < 0.83:
         return b"e%d" % r.randint(0, 9)
+    if choice < 0.9:
+        # A node with some of these is worth compressing, even one of few elements.
+        return b"e%d:" % r.randint(0, 9) * r.choice([10, 20, 30])
     return r.choice(WORDS)
 
 

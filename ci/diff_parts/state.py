@@ -10,6 +10,8 @@ from wire import bulks, decode, encode
 UNCOUNTED = re.compile(rb"cmdstat_(client|info|config|scan|echo|ping|hello|debug|object\|encoding|type|select|keys|expiretime|pexpiretime|hpexpiretime|get|lrange|smembers|zrange|hgetall|"
                        rb"xrange|xinfo|publish|subscribe|psubscribe|latency|commandlog|slowlog|memory|randomkey)\b")
 COUNTED = re.compile(rb"(keyspace_hits|keyspace_misses|expired_keys|total_error_replies|rdb_changes_since_last_save|errorstat_\w+|db\d+):(.*)")
+# What DEBUG OBJECT tells of the nodes of a list: the same nodes, compressed or not.
+NODES = re.compile(rb"ql_\w+:\S+")
 CALLS = re.compile(rb"(cmdstat_[^:]+):calls=(\d+).*rejected_calls=(\d+),failed_calls=(\d+)")
 
 
@@ -92,7 +94,7 @@ def near(moment):
 
 
 def dump(server, options=()):
-    """All keys of all databases with their types, encodings, lifetimes and values."""
+    """All keys of all databases with their types, encodings, lifetimes, values, and what is told of their nodes."""
     found = {}
     for number in databases(server):
         server.admin.ask(b"SELECT", b"%d" % number)
@@ -103,9 +105,11 @@ def dump(server, options=()):
         values = dict(zip((key for key, _ in present), pipeline(server.admin, [reading(key, kind) for key, kind in present])))
         fields = [(key, bulks(values[key])[::2]) for key, kind in present if kind == b"hash" and values[key] not in (b"*0\r\n", b"%0\r\n")]
         times = lifetimes(server, fields)
+        lists = [key for key, kind in present if kind == b"list"]
+        nodes = dict(zip(lists, (NODES.findall(reply) for reply in pipeline(server.admin, [[b"DEBUG", b"OBJECT", key] for key in lists]))))
         for at, key in enumerate(keys):
             if key in values:
-                what = (kinds[at], replies[3 * at + 1], near(decode(replies[3 * at + 2])), settled(kinds[at], values[key]), times.get(key))
+                what = (kinds[at], replies[3 * at + 1], near(decode(replies[3 * at + 2])), settled(kinds[at], values[key]), times.get(key), nodes.get(key))
                 found[b"%d %s" % (number, key)] = what
         server.admin.ask(b"SELECT", b"0")
     return found
