@@ -1,4 +1,4 @@
-//! LZF: a compression that is fast and simple, for nodes of lists and strings in dumps.
+//! LZF: a compression that is fast and simple, for the inner nodes of lists; it is the one of the reference's dumps, too.
 //!
 //! ```text
 //! stream    runs and references, one after another

@@ -298,10 +298,52 @@ fn side_end(side: Side) -> End {
 
 #[cfg(test)]
 mod tests {
+    use alloc::string::String;
     use alloc::vec::Vec;
 
-    use super::{ListLimits, Op, run, some_op};
+    use super::{End, List, ListLimits, NodeBytes, NodeKind, Op, Side, run, some_op};
     use crate::engine::Rng;
+    use crate::types::list::NodeView;
+
+    /// Which nodes are compressed: `z`; plain ones: `Z`, `P` when not.
+    fn picture(list: &List) -> String {
+        let sign = |node: NodeView<'_>| match (node.kind, node.bytes) {
+            (NodeKind::Packed, NodeBytes::Raw(_)) => '-',
+            (NodeKind::Packed, NodeBytes::Lzf { .. }) => 'z',
+            (NodeKind::Plain, NodeBytes::Raw(_)) => 'P',
+            (NodeKind::Plain, NodeBytes::Lzf { .. }) => 'Z',
+        };
+        list.nodes().map(sign).collect()
+    }
+
+    #[test]
+    fn nodes_further_from_both_ends_than_the_depth_are_compressed() {
+        let limits = ListLimits { max_listpack_size: 1, plain_len_min: 200, compress_depth: 2 };
+        let mut list = List::new_quicklist(limits);
+        let pictures = ["-", "--", "---", "----", "--z--", "--zz--", "--zzz--"];
+        for picture in pictures {
+            list.push(End::Tail, &[b'x'; 60][..]);
+            assert_eq!(self::picture(&list), picture);
+        }
+        list.push(End::Head, &[b'x'; 200][..]);
+        assert_eq!(picture(&list), "P-zzzz--");
+        // Few bytes, and bytes that are no fewer when they are compressed, stay.
+        list.set(3, &[b'y'; 38][..]);
+        list.set(4, &core::array::from_fn::<u8, 100, _>(|at| u8::try_from(at).unwrap_or(0))[..]);
+        list.set(5, &[b'y'; 41][..]);
+        assert_eq!(picture(&list), "P-z--z--");
+        list.insert(&[b'y'; 41], Side::After, &[b'Y'; 500][..]);
+        assert_eq!(picture(&list), "P-z--zZ--");
+        list.remove(&[b'Y'; 500], 0);
+        let mut copy = list.clone();
+        assert_eq!(picture(&copy), "P-z--z--");
+        for picture in ["----z--", "---z--", "--z--", "----"] {
+            copy.pop(End::Head, |_| ());
+            assert_eq!(self::picture(&copy), picture);
+        }
+        list.trim(2..6, &mut Vec::new());
+        assert_eq!(picture(&list), "----");
+    }
 
     #[test]
     fn agrees_with_a_deque() {

@@ -64,6 +64,12 @@ impl ListLimits {
         if self.plain_len_min == 0 { len > self.bytes_max() } else { len >= self.plain_len_min }
     }
 
+    /// Whether a listpack with so many bytes and entries takes another element of this length.
+    #[inline]
+    pub(super) fn leave_room(self, bytes: usize, entries: usize, len: usize) -> bool {
+        !self.is_large(len) && !self.exceeded_by(bytes + len + ENTRY_OVERHEAD, entries + 1)
+    }
+
     /// The settings as a quicklist keeps them.
     pub(super) fn kept(self) -> Self {
         Self { max_listpack_size: self.max_listpack_size.clamp(-5, i32::from(i16::MAX)), ..self }

@@ -197,11 +197,16 @@ impl Node {
     #[inline]
     pub(super) fn push(&mut self, end: End, element: Element<'_>) {
         if let Self::Packed { listpack, count } = self {
-            match end {
-                End::Head => listpack.push_front(element),
-                End::Tail => listpack.push_back(element),
-            }
+            Self::push_to(listpack, end, element);
             *count += 1;
+        }
+    }
+
+    #[inline]
+    pub(super) fn push_to(listpack: &mut Listpack, end: End, element: Element<'_>) {
+        match end {
+            End::Head => listpack.push_front(element),
+            End::Tail => listpack.push_back(element),
         }
     }
 
@@ -225,11 +230,10 @@ impl Node {
         }
     }
 
-    /// Removes the element at an end. Not for plain nodes.
-    #[inline]
-    pub(super) fn delete_end(&mut self, end: End) {
+    /// Removes the last element. Not for plain nodes.
+    pub(super) fn delete_last(&mut self) {
         if let Self::Packed { listpack, count } = self
-            && let Some(position) = end.of(listpack)
+            && let Some(position) = listpack.last()
         {
             listpack.delete(position);
             *count -= 1;

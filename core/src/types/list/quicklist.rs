@@ -136,9 +136,16 @@ impl Quicklist {
 
     /// Adds an element at an end.
     pub(super) fn push(&mut self, end: End, element: Element<'_>) {
-        let last = self.end_index(end);
-        if let Some(last) = last.filter(|&last| self.has_room(last, element.len())) {
-            return self.change(last, |node| node.push(end, element));
+        if let Some(at) = self.end_index(end)
+            && let Node::Packed { listpack, count } = &mut self.nodes[at]
+            && self.limits.leave_room(listpack.bytes_len(), *count as usize, element.len())
+        {
+            self.node_memory -= listpack.memory();
+            Node::push_to(listpack, end, element);
+            self.node_memory += listpack.memory();
+            *count += 1;
+            self.count += 1;
+            return;
         }
         let at = if end == End::Head { 0 } else { self.nodes.len() };
         self.insert_node(at, self.node_for(element));
@@ -146,12 +153,18 @@ impl Quicklist {
 
     /// Removes the element at an end.
     pub(super) fn delete_end(&mut self, end: End) {
-        if let Some(node) = self.end_index(end) {
-            if self.nodes[node].len() == 1 {
-                self.remove_node(node);
-            } else {
-                self.change(node, |node| node.delete_end(end));
+        let Some(at) = self.end_index(end) else { return };
+        match &mut self.nodes[at] {
+            Node::Packed { listpack, count: count @ 2.. } => {
+                self.node_memory -= listpack.memory();
+                if let Some(position) = end.of(listpack) {
+                    listpack.delete(position);
+                }
+                self.node_memory += listpack.memory();
+                *count -= 1;
+                self.count -= 1;
             }
+            _ => drop(self.remove_node(at)),
         }
     }
 
@@ -233,7 +246,7 @@ impl Quicklist {
         let Spot { node, index } = spot;
         let upper = self.edit(node, |lower| {
             let upper = if index + 1 < lower.len() { lower.split_off(index + 1) } else { None };
-            lower.delete_end(End::Tail);
+            lower.delete_last();
             upper
         });
         if let Some(upper) = upper {
@@ -360,12 +373,10 @@ impl Quicklist {
     }
 
     /// Whether there is such a node, and it takes one more element of this length.
-    #[inline]
     fn has_room(&self, node: usize, len: usize) -> bool {
         match self.nodes.get(node) {
-            Some(node) if node.kind() == NodeKind::Packed && !self.limits.is_large(len) => {
-                let bytes = node.bytes_len() + len + ENTRY_OVERHEAD;
-                !self.limits.exceeded_by(bytes, node.len() + 1)
+            Some(node) if node.kind() == NodeKind::Packed => {
+                self.limits.leave_room(node.bytes_len(), node.len(), len)
             }
             _ => false,
         }
@@ -426,7 +437,6 @@ impl Quicklist {
     }
 
     /// Changes a node and keeps the sums.
-    #[inline]
     fn change<R>(&mut self, at: usize, change: impl FnOnce(&mut Node) -> R) -> R {
         let node = &mut self.nodes[at];
         self.count -= node.len();
