@@ -252,7 +252,8 @@ fn round_trip(bytes: &[u8]) {
     }
 }
 
-#[cfg(all(test, feature = "alloc"))]
+#[cfg(test)]
+#[cfg(feature = "alloc")]
 mod tests {
     use alloc::vec;
     use alloc::vec::Vec;

@@ -33,7 +33,7 @@ pub(super) struct Change {
 pub(super) struct Block(Box<[u8]>);
 
 /// The capacity for a length: 16, 32, 48, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, ...
-fn capacity_for(len: usize) -> usize {
+pub(super) fn capacity_for(len: usize) -> usize {
     let step = (len.saturating_sub(1).max(1).ilog2().saturating_sub(2)).min(usize::BITS - 2);
     len.max(1).next_multiple_of((1 << step).max(CAPACITY_MIN))
 }

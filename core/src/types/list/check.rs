@@ -49,8 +49,10 @@ pub fn run(ops: &[Op], limits: ListLimits) {
         apply(&mut list, &mut model, op, limits);
         compare(&list, &model);
     }
-    let (mut steps, nodes) = (1, list.nodes().len());
+    let (mut steps, nodes, mut memory) = (1, list.nodes().len(), list.memory());
     while list.dismantle(2) == 0 {
+        assert!(list.memory() < memory, "nothing is opened that is going to be freed");
+        memory = list.memory();
         steps += 1;
     }
     assert!(list.is_empty() && steps <= nodes / 2 + 1);

@@ -20,7 +20,8 @@
 //! left and the first behind either end.
 //!
 //! Invariant: no node is empty; `count` and `node_memory` are the sums over the nodes; the nodes within the depth are not
-//! compressed, and the others are if that gains enough. (But a piece that was cut off to be freed has the nodes it had.)
+//! compressed, and the others are if that gains enough. (But a list that is being freed, and a piece cut off
+//! for that, has the nodes it had.)
 //!
 //! Source: Valkey `quicklist.c`.
 
@@ -361,8 +362,10 @@ impl Quicklist {
         self.insert_node(self.nodes.len(), node);
     }
 
-    /// Frees the last node.
+    /// Frees the last node of a list that goes as a whole.
     pub(super) fn dismantle_node(&mut self) {
+        // What comes near the end by it is not worth opening.
+        self.limits.compress_depth = 0;
         if let Some(last) = self.nodes.len().checked_sub(1) {
             self.remove_node(last);
         }
