@@ -27,6 +27,8 @@ pub enum Op {
     Remove(usize, i64),
     /// LTRIM.
     Trim(usize, usize),
+    /// Some in a row, from an index on.
+    DeleteRange(usize, usize),
     /// LMOVE within the list.
     Rotate(End, End),
     /// Through the nodes of a dump.
@@ -206,6 +208,12 @@ fn apply(list: &mut List, model: &mut Model, op: &Op, limits: ListLimits) {
             cutting(list, before - model.len(), |list, cut| list.trim(*from..from + len, cut));
             shrink(list, limits);
         }
+        Op::DeleteRange(from, len) => {
+            let inside = model.len().min(*from)..model.len().min(from + len);
+            let gone = model.drain(inside).count();
+            cutting(list, gone, |list, cut| list.delete_range(*from..from + len, cut));
+            shrink(list, limits);
+        }
         Op::Rotate(from, to) => {
             let Some(value) = list.pop(*from, string) else { return };
             shrink(list, limits);
@@ -286,7 +294,8 @@ pub fn some_op(rng: &mut Rng, long: usize) -> Op {
         13..18 => Op::Set(rng.below(60).cast_signed() - 30, some_string(rng, long)),
         18 => Op::Insert(None, side, some_string(rng, long)),
         19..26 => Op::Insert(Some(below(rng, 1000)), side, some_string(rng, long)),
-        26..28 => Op::Remove(below(rng, 1000), rng.below(7).cast_signed() - 3),
+        26 => Op::DeleteRange(below(rng, 30), below(rng, 12)),
+        27 => Op::Remove(below(rng, 1000), rng.below(7).cast_signed() - 3),
         28 => Op::Trim(below(rng, 4), below(rng, 40)),
         29 => Op::Trim(below(rng, 2), 1000),
         30 => Op::Rotate(end, side_end(side)),
