@@ -3,18 +3,18 @@
 //! ```text
 //! byte 0      1..4     4             then                                      then    then
 //! ┌─────────┬────────┬────────────┬──────────────┬──────────────────────────┬───────┬─────────────┐
-//! │E|enc|kind│ access │ key length │ expire (8)   │ value: length, int or ptr │ key  │ value bytes │
+//! │E|enc|kind│ access │ key length │ expire (8)   │ length, int, ptr, object │ key  │ value bytes │
 //! └─────────┴────────┴────────────┴──────────────┴──────────────────────────┴───────┴─────────────┘
-//!  E: has an expiry     1 or 5      only if E       1 or 5 / 8 / 8                    if inline
+//!  E: has an expiry     1 or 5      only if E       1 or 5 / 8 / 8 / 24               if inline
 //! ```
 //! A length is one byte below 255, else 255 and four bytes. A 16-byte key with a 16-byte value takes 38 bytes.
-//! Other types than strings hang off a pointer ([`Object`]). Strings above [`INLINE_LEN_MAX`] hang off a pointer and are reference-counted ([`SharedBytes`]), so that a
-//! reply can hold one while the entry is overwritten or deleted.
+//! An object ([`Object`], of a type other than string) lies in the entry, at a multiple of eight bytes. Strings above
+//! [`INLINE_LEN_MAX`] hang off a pointer and are reference-counted ([`SharedBytes`]), so that a reply can hold one while the
+//! entry is overwritten or deleted.
 //!
 //! Invariant: the header describes the allocation exactly; an [`EntryPtr`] is owned by one table slot.
 #![expect(unsafe_code, reason = "reads and writes the packed layout through raw pointers")]
 
-use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::marker::PhantomData;
@@ -44,6 +44,12 @@ const EMBSTR: u8 = 1;
 const RAW_INLINE: u8 = 2;
 const SHARED: u8 = 3;
 const OBJECT: u8 = 4;
+/// An object was here.
+const TAKEN: u8 = 5;
+
+/// What an object is aligned to; so are slots.
+const OBJECT_ALIGN: usize = 8;
+const _: () = assert!(align_of::<Object>() <= OBJECT_ALIGN);
 
 /// A value to be stored.
 #[derive(Debug)]
@@ -54,7 +60,7 @@ pub(super) enum NewValue<'v> {
     /// `raw` however short.
     Raw(&'v [u8]),
     Shared(SharedBytes),
-    Object(Box<Object>),
+    Object(Object),
 }
 
 /// What an entry that is freed leaves for others to free.
@@ -63,7 +69,7 @@ pub enum Garbage {
     /// A large string.
     Bytes(SharedBytes),
     /// Any other value.
-    Object(Box<Object>),
+    Object(Object),
 }
 
 impl NewValue<'_> {
@@ -102,6 +108,7 @@ impl NewValue<'_> {
             (Self::Bytes(bytes) | Self::Raw(bytes), EMBSTR | RAW_INLINE) => {
                 (len_len(bytes.len()), bytes.len())
             }
+            (Self::Object(_), _) => (size_of::<Object>(), 0),
             _ => (8, 0),
         }
     }
@@ -166,6 +173,12 @@ fn len_len(len: usize) -> usize {
     if len <= SHORT_LEN_MAX { 1 } else { 5 }
 }
 
+/// Where a value of a layout begins, behind what comes before it.
+#[inline]
+fn value_place(layout: u8, behind: usize) -> usize {
+    if layout >= OBJECT { behind.next_multiple_of(OBJECT_ALIGN) } else { behind }
+}
+
 /// Where the parts of an entry lie.
 #[derive(Clone, Copy)]
 struct Parts {
@@ -195,7 +208,8 @@ impl EntryPtr {
         let (head_len, inline_len) = value.lens();
         let key_len_len = len_len(key.len());
         let expire_len = if expire.is_some() { 8 } else { 0 };
-        let key_at = 4 + key_len_len + expire_len + head_len;
+        let value_at = value_place(value.layout(), 4 + key_len_len + expire_len);
+        let key_at = value_at + head_len;
         let this = Self(slab.alloc(key_at + key.len() + inline_len));
         let first = value.layout() << 3 | u8::from(expire.is_some()) << 7;
         this.write(0, &[first]);
@@ -205,7 +219,6 @@ impl EntryPtr {
             this.write(4 + key_len_len, &at.to_ne_bytes());
         }
         this.write(key_at, key);
-        let value_at = 4 + key_len_len + expire_len;
         match value {
             NewValue::Int(value) => this.write(value_at, &value.to_ne_bytes()),
             NewValue::Bytes(bytes) | NewValue::Raw(bytes) if inline_len == bytes.len() && head_len != 8 => {
@@ -253,12 +266,11 @@ impl EntryPtr {
         crate::prefetch::prefetch(self.0.as_ptr().wrapping_add(64));
     }
 
-    /// Asks the processor to fetch the rest of the entry, whose first line is there by now, or its object. Returns whether
-    /// it has one.
+    /// Asks the processor to fetch the rest of the entry, whose first line is there by now. Returns whether it has an
+    /// object.
     #[inline]
     pub(super) fn prefetch_value(self) -> bool {
-        if let Some(object) = self.object_ptr() {
-            crate::prefetch::prefetch(object.cast());
+        if self.is_object() {
             return true;
         }
         let len = self.parts().len().min(PREFETCH_LEN_MAX);
@@ -322,9 +334,10 @@ impl EntryPtr {
         let layout = first >> 3 & 15;
         let (key_len, key_len_len) = self.read_len(4);
         let expire_at = 4 + key_len_len;
-        let value_at = expire_at + usize::from(first >> 7) * 8;
+        let value_at = value_place(layout, expire_at + usize::from(first >> 7) * 8);
         let (inline_len, head_len) = match layout {
             EMBSTR | RAW_INLINE => self.read_len(value_at),
+            OBJECT | TAKEN => (0, size_of::<Object>()),
             _ => (0, 8),
         };
         Parts { layout, expire_at, value_at, key_at: value_at + head_len, key_len, inline_len }
@@ -353,10 +366,9 @@ impl EntryPtr {
         unsafe { Arc::from_raw(self.shared_ptr(at)) }
     }
 
-    fn write_object(self, at: usize, object: Box<Object>) {
-        let address = Box::into_raw(object);
-        // SAFETY: eight bytes at `at` belong to the value's pointer; they may be unaligned.
-        unsafe { self.at(at).cast::<*mut Object>().write_unaligned(address) };
+    fn write_object(self, at: usize, object: Object) {
+        // SAFETY: the bytes at `at` are for an object, and aligned as it is: `at` by `value_place`, the entry by its slot.
+        unsafe { self.at(at).cast::<Object>().write(object) };
     }
 
     /// Its value is neither a string nor an integer.
@@ -365,21 +377,19 @@ impl EntryPtr {
         self.byte(0) >> 3 & 15 == OBJECT
     }
 
+    /// Where its object lies, if it has one.
+    #[inline]
     fn object_ptr(self) -> Option<*mut Object> {
         let parts = self.parts();
-        if parts.layout != OBJECT {
-            return None;
-        }
-        // SAFETY: the layout is OBJECT, so `write_object` wrote a pointer here.
-        Some(unsafe { self.at(parts.value_at).cast::<*mut Object>().read_unaligned() })
+        (parts.layout == OBJECT).then(|| self.at(parts.value_at).cast())
     }
 
-    /// Takes the object out; the entry holds an integer from then on.
-    pub(super) fn take_object(self) -> Option<Box<Object>> {
-        let address = self.object_ptr()?;
-        self.write(0, &[self.byte(0) & 0x87 | INT << 3]);
-        // SAFETY: the pointer came from `Box::into_raw`, and the entry has just forgotten it.
-        Some(unsafe { Box::from_raw(address) })
+    /// Takes the object out; the entry holds nothing from then on.
+    pub(super) fn take_object(self) -> Option<Object> {
+        let object = self.object_ptr()?;
+        self.write(0, &[self.byte(0) & 0x87 | TAKEN << 3]);
+        // SAFETY: `write_object` wrote it there, and the entry has just forgotten it.
+        Some(unsafe { object.read() })
     }
 
     /// The object, to be changed.
@@ -561,7 +571,7 @@ impl<'a> Entry<'a> {
         let parts = self.ptr.parts();
         let outside = match self.string() {
             StringView::Bytes(bytes) if parts.layout == SHARED => bytes.len() + size_of::<Vec<u8>>() + 16,
-            _ => self.object().map_or(0, |object| object.memory() + size_of::<Object>()),
+            _ => self.object().map_or(0, Object::memory),
         };
         slab::taken_len(parts.len()) + outside
     }

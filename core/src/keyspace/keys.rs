@@ -2,7 +2,6 @@
 //!
 //! An expired key is removed by whoever meets it and is absent for the command.
 
-use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use super::access;
@@ -39,7 +38,7 @@ enum CopiedValue {
     Bytes(Vec<u8>),
     Raw(Vec<u8>),
     Shared(SharedBytes),
-    Object(Box<Object>),
+    Object(Object),
 }
 
 /// Longest integer that is tried when a value is stored.
@@ -390,7 +389,7 @@ impl<'a> Keys<'a> {
                 entry
             }
             None => {
-                let (object, access) = (Box::new(new().into_object()), access::initial(&self.now));
+                let (object, access) = (new().into_object(), access::initial(&self.now));
                 let entry = self.shard_mut(key).insert(key, NewValue::Object(object), None, access);
                 self.log_new(key);
                 entry
@@ -423,7 +422,7 @@ impl<'a> Keys<'a> {
 
     /// Sets an object, whatever the key held. Its expiry goes.
     pub fn set_object(&mut self, key: Key<'_>, object: Object) {
-        self.set(key, NewValue::Object(Box::new(object)), ExpireChange::Clear);
+        self.set(key, NewValue::Object(object), ExpireChange::Clear);
     }
 
     /// Makes a string of `len` bytes to be written into: its old bytes kept, new ones zero. Its encoding is
@@ -520,7 +519,7 @@ impl<'a> Keys<'a> {
         let entry = self.find(key)?;
         let view = self.shard(key).view(entry);
         if let Some(object) = view.object() {
-            let value = CopiedValue::Object(Box::new(object.clone()));
+            let value = CopiedValue::Object(object.clone());
             return Some(Copied { value, expire_at: view.expire_at(), access: entry.access() });
         }
         let value = match (view.shared(), view.string()) {

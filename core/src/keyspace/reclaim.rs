@@ -13,7 +13,6 @@
 //! Who produces faster than the steps free pays for it: beyond [`BACKLOG_MAX`] values that wait, every further one has a
 //! step's work done before it is taken in.
 
-use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
@@ -35,7 +34,7 @@ pub(super) struct Reclaim {
     /// Large strings, for another thread.
     strings: Vec<SharedBytes>,
     /// Large objects with the memory that they held when they came.
-    objects: VecDeque<(Box<Object>, u64)>,
+    objects: VecDeque<(Object, u64)>,
     /// What `objects` still hold, about.
     bytes: u64,
     /// Keys whose objects have something to be freed of what commands removed.
@@ -139,7 +138,7 @@ impl Keyspace {
     /// Frees an object that no key holds: at once where that is quick, else later.
     pub fn discard(&mut self, object: Object) {
         if object.free_effort() > FREE_EFFORT_MAX {
-            self.reclaim.put(Garbage::Object(Box::new(object)));
+            self.reclaim.put(Garbage::Object(object));
         }
     }
 

@@ -4,7 +4,6 @@
 //! with an expiry is in the index. Every hash has noted the time under which the index of hashes has its entry.
 #![expect(unsafe_code, reason = "frees and lends out the entries it owns")]
 
-use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use super::entry::{Entry, EntryPtr, Expiry, Garbage, NewValue, StringView};
@@ -185,7 +184,7 @@ impl Shard {
     }
 
     /// Takes the object out of an entry, which is to be removed next.
-    pub(super) fn take_object(&mut self, entry: EntryPtr) -> Option<Box<Object>> {
+    pub(super) fn take_object(&mut self, entry: EntryPtr) -> Option<Object> {
         self.unindex_fields(entry);
         entry.take_object()
     }

@@ -9,7 +9,7 @@ use super::stream::Stream;
 use super::zset::Zset;
 use crate::keyspace::Kind;
 
-/// A value that is not a string. It hangs off its entry.
+/// A value that is not a string. It lies in its entry.
 #[derive(Clone, Debug)]
 #[expect(missing_docs, reason = "each variant is the type of its name")]
 pub enum Object {
