@@ -129,7 +129,9 @@ def command(r):
         lambda: [b"COMMAND", r.choice([b"GETKEYS", b"GETKEYSANDFLAGS", b"FOO"])] + r.choice([[b"GET", b"a"], [b"MSET", b"a", b"b", b"c", b"d"], [b"SET"], [b"PING"], [b"FOO"], [b"MSETEX", b"2", b"a", b"b", b"c", b"d"], [b"MSETEX", b"9", b"a", b"b"], [b"RENAME", b"a", b"b"], [b"OBJECT", b"ENCODING", b"k"]]),
         lambda: [b"CONFIG", b"SET", r.choice([b"timeout", b"maxmemory", b"hz", b"databases", b"latency-tracking", b"nope", b"client-output-buffer-limit", b"proto-max-bulk-len"]), r.choice([b"x", b"-1", b"y e s", b"1zb"])],
         lambda: [b"DEBUG", b"PROTOCOL", r.choice(DEBUG_TYPES)],
-        lambda: [b"DEBUG", r.choice([b"SLEEP", b"SET-ACTIVE-EXPIRE", b"FOO", b"HTSTATS", b"OBJECT"])] + r.choice([[], [b"x"], [b"0"], [b"nokey"]]),
+        # Never off: the reference then copies hashes of which all fields have expired as hashes without fields.
+        lambda: [b"DEBUG", b"SET-ACTIVE-EXPIRE"] + r.choice([[], [b"1"]]),
+        lambda: [b"DEBUG", r.choice([b"SLEEP", b"FOO", b"HTSTATS", b"OBJECT"])] + r.choice([[], [b"x"], [b"0"], [b"nokey"]]),
         lambda: [r.choice([b"SLOWLOG", b"COMMANDLOG", b"LATENCY", b"MEMORY"]), r.choice([b"GET", b"LEN", b"FOO", b"GRAPH", b"USAGE", b"RESET", b"HISTORY", b"LATEST", b"HISTOGRAM"])] + r.choice([[], [b"x"], [b"-2"], [b"1", b"foo"], [b"nokey"], [b"-1", b"slow"], [b"slow"], [b"nokey", b"SAMPLES", b"-1"]]),
     ]
     return r.choice(makers)()
