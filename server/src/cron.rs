@@ -136,7 +136,8 @@ impl<P: Platform> Outside<P> {
     pub(crate) fn cron(&mut self, engine: &mut Engine) {
         let began_ns = self.clock.monotonic_ns();
         self.periodic(engine);
-        let spent_ns = self.clock.monotonic_ns().saturating_sub(began_ns);
+        // At least a microsecond, so that short work shows.
+        let spent_ns = self.clock.monotonic_ns().saturating_sub(began_ns).max(1000);
         self.totals.cron_ns += spent_ns;
         let longest = &mut engine.shared.stats.longest;
         longest.cron_us = longest.cron_us.max(spent_ns / 1000);
@@ -171,7 +172,7 @@ impl<P: Platform> Outside<P> {
         let now_us = self.now.mono_us;
         let Some(mut connection) = self.connections.take(slot) else {
             // Lent, perhaps: then what it held before, and what has come for it since, is the best there is.
-            if self.connections.lent_mut(slot).is_some() {
+            if self.connections.is_lent(slot) {
                 let io = self.connections.io_use(slot);
                 engine.shared.charge(slot, &io);
             }
