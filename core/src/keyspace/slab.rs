@@ -56,6 +56,13 @@ struct Page {
     class: u16,
 }
 
+impl Page {
+    /// It is the only one on its list, or on none.
+    fn is_alone(&self) -> bool {
+        self.next.is_null() && self.prev.is_null()
+    }
+}
+
 #[repr(C)]
 struct Block {
     /// The block's first page.
@@ -206,10 +213,12 @@ impl Slab {
         header.free = in_words(slot.as_ptr().addr() - page.addr());
         header.used -= 1;
         header.left += 1;
-        if header.left == 1 {
+        let (has_room_again, is_empty) = (header.left == 1, header.used == 0);
+        if has_room_again {
             self.link(page);
         }
-        if header.used == 0 && !(header.next.is_null() && header.prev.is_null()) {
+        // SAFETY: as above; linking has changed the header through the pointer.
+        if is_empty && !unsafe { &*page }.is_alone() {
             self.unlink(page);
             self.give_page(page);
         }
@@ -260,10 +269,11 @@ impl Slab {
     fn give_page(&mut self, page: *mut Page) {
         let block = block_of(page);
         // SAFETY: a page's block is live and the slab is borrowed mutably.
-        let header = unsafe { &mut *block };
-        if header.free == 0 {
+        if unsafe { &*block }.free == 0 {
             self.list(block);
         }
+        // SAFETY: as above.
+        let header = unsafe { &mut *block };
         header.free |= 1 << ((page.addr() - block.addr()) / PAGE_LEN);
         if header.free == ALL_FREE && !(header.next.is_null() && header.prev.is_null()) {
             self.unlist(block);
