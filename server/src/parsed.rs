@@ -77,6 +77,8 @@ pub(crate) struct Rules {
 /// Requests that wait to be executed, in order.
 #[derive(Debug, Default)]
 pub(crate) struct Parsed {
+    /// The hash of the first request's key, here besides in the list so that its bucket is asked for before the list is there.
+    first_hash: Option<u64>,
     requests: Vec<Request>,
     spans: Vec<Span>,
     next: usize,
@@ -209,6 +211,7 @@ impl Parsed {
             first_span = self.spans.len();
         }
         self.partial_from = first_span;
+        self.first_hash = self.requests.first().and_then(|request| request.hash);
     }
 
     /// Keeps only the arguments of the request that is not whole.
@@ -274,10 +277,13 @@ impl Parsed {
         first.filter(has_key).count()
     }
 
-    /// Begins to fetch the lists themselves, which another thread has written.
-    pub(crate) fn prefetch(&self) {
+    /// Begins to fetch the lists themselves, which another thread has written, and meanwhile the bucket of the first key.
+    pub(crate) fn prefetch(&self, keyspace: &Keyspace, db: usize) {
         vireo_core::prefetch_slice(&self.requests);
         vireo_core::prefetch_slice(&self.spans);
+        if let Some(hash) = self.first_hash {
+            keyspace.prefetch(db, hash, Prefetch::First);
+        }
     }
 
     /// How many steps of fetching there are.
