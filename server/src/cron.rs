@@ -39,7 +39,7 @@ impl<P: Platform> Outside<P> {
             return 0;
         }
         let cron_us = self.cron_due_us.saturating_sub(self.now.mono_us);
-        let expiry_us = if engine.shared.active_expire {
+        let expiry_us = if engine.shared.expires_actively() {
             // A key is gone one millisecond after its time at the earliest.
             let due = engine.keyspace.next_due_ms().map(|at| at.saturating_add(1).saturating_mul(1000));
             due.map_or(u64::MAX, |due_us| u64::try_from(due_us.saturating_sub(self.now.unix_us)).unwrap_or(0))
@@ -68,7 +68,7 @@ impl<P: Platform> Outside<P> {
         }
         engine.end_overdue_waits(self.now);
         let paused = engine.shared.pause.is_set();
-        if !engine.shared.active_expire || paused || self.switches.pause_cron {
+        if !engine.shared.expires_actively() || paused || self.switches.pause_cron {
             return;
         }
         let now_ms = self.now.unix_ms();

@@ -255,6 +255,34 @@ fn an_integer_that_moves_is_short() {
     }
 }
 
+#[test]
+fn what_has_expired_stays_in_import_mode() {
+    let server = TestServer::start(&[]);
+    let (mut source, mut other) = (server.raw(), server.raw());
+    source.ask(b"CLIENT IMPORT-SOURCE ON\r\n", b"-ERR Server is not in import mode\r\n");
+    source.ask(
+        b"CONFIG SET import-mode yes\r\nCLIENT IMPORT-SOURCE MAYBE\r\nCLIENT IMPORT-SOURCE ON\r\n",
+        b"+OK\r\n-ERR syntax error\r\n+OK\r\n",
+    );
+    // A time that has passed is kept; so is what expires.
+    source.ask(b"SET gone 1\r\nEXPIREAT gone 1\r\nHSET h a 1 b 2\r\n", b"+OK\r\n:1\r\n:2\r\n");
+    source.ask(b"HSETEX h EXAT 1 FIELDS 1 a 3\r\nHPEXPIREAT h 1 FIELDS 1 b\r\n", b":1\r\n*1\r\n:1\r\n");
+    source.ask(b"HMGET h a b\r\nGET gone\r\nTTL gone\r\n", b"*2\r\n$1\r\n3\r\n$1\r\n2\r\n$1\r\n1\r\n:0\r\n");
+    other.ask(b"GET gone\r\nHMGET h a b\r\nHLEN h\r\n", b"$-1\r\n*2\r\n$-1\r\n$-1\r\n:2\r\n");
+    other.ask(b"KEYS *\r\nDBSIZE\r\n", b"*1\r\n$1\r\nh\r\n:2\r\n");
+    // Nothing is evicted either.
+    other.ask(
+        b"CONFIG SET maxmemory-policy allkeys-lru maxmemory 1\r\nSET k v\r\n",
+        b"+OK\r\n-OOM command not allowed when used memory > 'maxmemory'.\r\n",
+    );
+    other.ask(b"CONFIG SET maxmemory 0\r\nDBSIZE\r\nCONFIG SET import-mode no\r\n", b"+OK\r\n:2\r\n+OK\r\n");
+    while {
+        other.send(b"DBSIZE\r\n");
+        other.take(4) != b":0\r\n"
+    } {}
+    source.ask(b"GET gone\r\nCLIENT IMPORT-SOURCE OFF\r\n", b"$-1\r\n+OK\r\n");
+}
+
 //= security vk#4323: what is kept out of the logs stays out within a transaction
 #[test]
 fn secrets_stay_secret_within_a_transaction() {

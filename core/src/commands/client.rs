@@ -116,11 +116,16 @@ pub(crate) fn client_capa(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
     Ok(())
 }
 
-/// CLIENT IMPORT-SOURCE ON | OFF: there is no import mode yet, so only OFF is right.
+/// CLIENT IMPORT-SOURCE ON | OFF
 pub(crate) fn client_import_source(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
-    if !args.is(2, "OFF") {
+    let is_off = args.is(2, "OFF");
+    if !is_off && !cx.shared.config.settings().import_mode {
         return Err(CmdError::Text("ERR Server is not in import mode"));
     }
+    if !is_off && !args.is(2, "ON") {
+        return Err(CmdError::SYNTAX);
+    }
+    cx.session.flags.set(SessionFlags::IMPORT_SOURCE, !is_off);
     cx.reply.ok();
     Ok(())
 }

@@ -90,7 +90,7 @@ fn set_expire(cx: &mut Ctx<'_>, args: &Args<'_>, form: TimeForm) -> CmdResult {
     let key = cx.key(args, 1);
     let met = cx.keys.find_write(key).is_some_and(|entry| condition.is_met(entry.expire_at(), at));
     if met {
-        if at <= cx.now.unix_ms() {
+        if at <= cx.past_ms() {
             cx.keys.delete_expired(key);
             cx.changed(NotifyClasses::EXPIRED, "expired", key.bytes);
         } else {

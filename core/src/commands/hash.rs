@@ -23,7 +23,8 @@ pub(super) fn rules(cx: &mut Ctx<'_>) -> Rules {
         listpack_entries: compact.hash_listpack_entries,
         listpack_value: compact.hash_listpack_value,
         hasher: cx.keys.keyspace().hasher(),
-        now_ms: cx.now.unix_ms(),
+        now_ms: cx.fields_ms(),
+        past_ms: cx.past_ms(),
     }
 }
 
@@ -116,7 +117,7 @@ pub(crate) fn hmset(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
 
 /// HSETNX key field value
 pub(crate) fn hsetnx(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
-    let (key, now_ms) = (cx.key(args, 1), cx.now.unix_ms());
+    let (key, now_ms) = (cx.key(args, 1), cx.fields_ms());
     let is_there = cx.keys.write_as::<Hash>(key)?.is_some_and(|hash| hash.get(args.at(2), now_ms).is_some());
     if !is_there {
         set_pairs(cx, args)?;
@@ -127,7 +128,7 @@ pub(crate) fn hsetnx(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
 
 /// HGET key field
 pub(crate) fn hget(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
-    let (key, now_ms) = (cx.key(args, 1), cx.now.unix_ms());
+    let (key, now_ms) = (cx.key(args, 1), cx.fields_ms());
     let found = cx.keys.read_as::<Hash>(key)?.and_then(|hash| hash.get(args.at(2), now_ms));
     reply_found(&mut cx.reply, found);
     Ok(())
@@ -135,7 +136,7 @@ pub(crate) fn hget(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
 
 /// `HMGET key field [field ...]`
 pub(crate) fn hmget(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
-    let (key, now_ms) = (cx.key(args, 1), cx.now.unix_ms());
+    let (key, now_ms) = (cx.key(args, 1), cx.fields_ms());
     let hash = cx.keys.read_as::<Hash>(key)?;
     cx.reply.array(args.len() - 2);
     for name in args.iter_from(2) {
@@ -146,7 +147,7 @@ pub(crate) fn hmget(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
 
 /// `HDEL key field [field ...]`
 pub(crate) fn hdel(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
-    let (key, now_ms) = (cx.key(args, 1), cx.now.unix_ms());
+    let (key, now_ms) = (cx.key(args, 1), cx.fields_ms());
     let Some(hash) = cx.keys.write_as::<Hash>(key)? else {
         cx.reply.integer(0);
         return Ok(());
@@ -172,7 +173,7 @@ pub(super) fn check_fields(args: &Args<'_>, mismatch: CmdError) -> CmdResult {
 /// `HGETDEL key FIELDS numfields field [field ...]`
 pub(crate) fn hgetdel(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
     check_fields(args, BAD_COUNT)?;
-    let (key, now_ms) = (cx.key(args, 1), cx.now.unix_ms());
+    let (key, now_ms) = (cx.key(args, 1), cx.fields_ms());
     let mut hash = cx.keys.write_as::<Hash>(key)?;
     cx.reply.array(args.len() - 4);
     let mut removed = 0;
@@ -197,7 +198,7 @@ pub(crate) fn hlen(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
 
 /// HSTRLEN key field
 pub(crate) fn hstrlen(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
-    let (key, now_ms) = (cx.key(args, 1), cx.now.unix_ms());
+    let (key, now_ms) = (cx.key(args, 1), cx.fields_ms());
     let found = cx.keys.read_as::<Hash>(key)?.and_then(|hash| hash.get(args.at(2), now_ms));
     cx.reply.count(found.map_or(0, |found| found.value.len()));
     Ok(())
@@ -205,7 +206,7 @@ pub(crate) fn hstrlen(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
 
 /// HEXISTS key field
 pub(crate) fn hexists(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
-    let (key, now_ms) = (cx.key(args, 1), cx.now.unix_ms());
+    let (key, now_ms) = (cx.key(args, 1), cx.fields_ms());
     let found = cx.keys.read_as::<Hash>(key)?.and_then(|hash| hash.get(args.at(2), now_ms));
     cx.reply.integer(i64::from(found.is_some()));
     Ok(())
@@ -230,7 +231,7 @@ fn set_result(cx: &mut Ctx<'_>, args: &Args<'_>, text: &[u8], event: &str) -> Cm
 /// HINCRBY key field increment
 pub(crate) fn hincrby(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
     let increment = args.int(3)?;
-    let (key, now_ms) = (cx.key(args, 1), cx.now.unix_ms());
+    let (key, now_ms) = (cx.key(args, 1), cx.fields_ms());
     let hash = cx.keys.write_as::<Hash>(key)?;
     let value = match hash.and_then(|hash| hash.get(args.at(2), now_ms)) {
         Some(found) => found.value.integer().ok_or(CmdError::Text("ERR hash value is not an integer"))?,
@@ -248,7 +249,7 @@ pub(crate) fn hincrbyfloat(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
     let Number::Finite(increment) = counter::parse(args.at(3))? else {
         return Err(CmdError::Text("ERR value is NaN or Infinity"));
     };
-    let (key, now_ms) = (cx.key(args, 1), cx.now.unix_ms());
+    let (key, now_ms) = (cx.key(args, 1), cx.fields_ms());
     let hash = cx.keys.write_as::<Hash>(key)?;
     let value = match hash.and_then(|hash| hash.get(args.at(2), now_ms)) {
         Some(found) => counter::parse(found.value.text(&mut itoa::Buffer::new()))

@@ -47,7 +47,7 @@ pub(crate) fn hsetex(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
         cx.reply.integer(0);
         return Ok(());
     }
-    if expire_at.is_some_and(|at| at <= rules.now_ms) {
+    if expire_at.is_some_and(|at| at <= rules.past_ms) {
         remove_set(cx, args, start)?;
     } else {
         let lifetime = match expire_at {
@@ -117,7 +117,7 @@ pub(crate) fn hgetex(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
     let rules = rules(cx);
     let then = match options.field_expire(cx)? {
         _ if options.persist => Then::Persist,
-        Some(at) if at <= rules.now_ms => Then::Remove,
+        Some(at) if at <= rules.past_ms => Then::Remove,
         Some(at) => Then::Expire(at),
         None => Then::Nothing,
     };

@@ -79,7 +79,7 @@ fn set_times(cx: &mut Ctx<'_>, args: &Args<'_>, form: TimeForm) -> CmdResult {
 /// `HPERSIST key FIELDS numfields field [field ...]`
 pub(crate) fn hpersist(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
     check_fields(args, BAD_COUNT)?;
-    let (key, now_ms) = (cx.key(args, 1), cx.now.unix_ms());
+    let (key, now_ms) = (cx.key(args, 1), cx.fields_ms());
     let mut hash = cx.keys.write_as::<Hash>(key)?;
     cx.reply.array(args.len() - 4);
     let mut changes = 0;
@@ -120,7 +120,7 @@ pub(crate) fn hpexpiretime(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
 
 fn tell(cx: &mut Ctx<'_>, args: &Args<'_>, form: TimeForm) -> CmdResult {
     check_fields(args, CmdError::SYNTAX)?;
-    let (key, now_ms) = (cx.key(args, 1), cx.now.unix_ms());
+    let (key, now_ms) = (cx.key(args, 1), cx.fields_ms());
     let hash = cx.keys.read_as::<Hash>(key)?;
     cx.reply.array(args.len() - 4);
     for name in args.iter_from(4) {
@@ -129,7 +129,7 @@ fn tell(cx: &mut Ctx<'_>, args: &Args<'_>, form: TimeForm) -> CmdResult {
             None => -2,
             Some(None) => -1,
             Some(Some(at)) => {
-                let time = if form.absolute { at } else { at.saturating_sub(now_ms).max(0) };
+                let time = if form.absolute { at } else { at.saturating_sub(cx.now.unix_ms()).max(0) };
                 // Rounded to the nearest second.
                 if form.unit_ms == 1000 { time.saturating_add(500) / 1000 } else { time }
             }

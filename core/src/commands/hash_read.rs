@@ -15,7 +15,7 @@ use crate::types::{Typed, random};
 
 /// HGETALL key
 pub(crate) fn hgetall(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
-    let (key, now_ms) = (cx.key(args, 1), cx.now.unix_ms());
+    let (key, now_ms) = (cx.key(args, 1), cx.fields_ms());
     let Some(hash) = cx.keys.read_as::<Hash>(key)? else {
         cx.reply.map(0);
         return Ok(());
@@ -40,7 +40,7 @@ pub(crate) fn hvals(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
 
 /// Tells the name or the value of each field.
 fn one_of_each(cx: &mut Ctx<'_>, args: &Args<'_>, of: impl for<'h> Fn(Pair<'h>) -> Element<'h>) -> CmdResult {
-    let (key, now_ms) = (cx.key(args, 1), cx.now.unix_ms());
+    let (key, now_ms) = (cx.key(args, 1), cx.fields_ms());
     let Some(hash) = cx.keys.read_as::<Hash>(key)? else {
         cx.reply.array(0);
         return Ok(());
@@ -53,7 +53,7 @@ fn one_of_each(cx: &mut Ctx<'_>, args: &Args<'_>, of: impl for<'h> Fn(Pair<'h>) 
 /// `HSCAN key cursor [MATCH pattern] [COUNT count] [NOVALUES]`
 pub(crate) fn hscan(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
     let Some((cursor, options)) = scan_value::<Hash>(cx, args, Scanned::Hash)? else { return Ok(()) };
-    let (key, now_ms) = (cx.key(args, 1), cx.now.unix_ms());
+    let (key, now_ms) = (cx.key(args, 1), cx.fields_ms());
     let Some(hash) = cx.keys.look(key).and_then(Entry::object).and_then(Hash::of) else {
         return Err(CmdError::WRONG_TYPE);
     };
@@ -77,7 +77,7 @@ pub(crate) fn hscan(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
 
 /// `HRANDFIELD key [count [WITHVALUES]]`
 pub(crate) fn hrandfield(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
-    let (key, now_ms) = (cx.key(args, 1), cx.now.unix_ms());
+    let (key, now_ms) = (cx.key(args, 1), cx.fields_ms());
     if args.len() == 2 {
         let hash = cx.keys.read_as::<Hash>(key)?;
         match hash.and_then(|hash| hash.random(&mut cx.shared.rng, now_ms)) {

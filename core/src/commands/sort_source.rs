@@ -77,7 +77,7 @@ pub(super) fn hash_field<R>(
     field: &[u8],
     use_it: impl FnOnce(StringView<'_>) -> R,
 ) -> Option<R> {
-    let now_ms = cx.now.unix_ms();
+    let now_ms = cx.fields_ms();
     let Some(Object::Hash(hash)) = cx.keys.read(key)?.object() else { return None };
     Some(match hash.get(field, now_ms)?.value {
         Element::Int(value) => use_it(StringView::Int(value)),

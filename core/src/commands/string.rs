@@ -99,7 +99,7 @@ pub(crate) fn set(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
         return Ok(());
     }
     //= valkey 9.1 SET: an expiry that has passed deletes the key
-    if expire.is_some_and(|expire| expire.at <= cx.now.unix_ms()) {
+    if expire.is_some_and(|expire| expire.at <= cx.past_ms()) {
         if found {
             cx.keys.delete_expired(key);
             cx.changed(Class::EXPIRED, "expired", key.bytes);
@@ -184,7 +184,7 @@ pub(crate) fn getex(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
     let had_expire = entry.expire_at().is_some();
     reply_string(&mut cx.reply, string_of(entry)?);
     match expire {
-        Some(expire) if expire.absolute && expire.at <= cx.now.unix_ms() => {
+        Some(expire) if expire.absolute && expire.at <= cx.past_ms() => {
             cx.keys.delete_expired(key);
             cx.changed(Class::EXPIRED, "expired", key.bytes);
         }

@@ -146,7 +146,7 @@ pub(super) static DIRECTIVES: &[Directive] = &[
     row("hll-sparse-max-bytes", "", Kind::UnsignedMemory { min: 0, max: LONG_MAX }, "3000", NONE, LIVE),
     row("hz", "", Kind::Hz, "10", NONE, LIVE),
     row("ignore-warnings", "", TEXT, "", NONE, LATER),
-    row("import-mode", "", Kind::Bool, "no", DEBUG, unbuilt("no", "import mode is")),
+    row("import-mode", "", Kind::Bool, "no", DEBUG, LIVE),
     row("io-threads", "", Kind::Int { min: 1, max: 256 }, "1", DEBUG, LIVE),
     row("io-threads-always-active", "", Kind::Bool, "no", HIDDEN, LIVE),
     row("jemalloc-bg-thread", "", Kind::Bool, "yes", NONE, LIVE),

@@ -133,7 +133,6 @@ fn wrong_values_get_the_reference_s_words() {
         ("cluster-announce-human-nodename", "a,b", "Announced human node name contained invalid character"),
         ("appendonly", "yes", "append-only files are not supported by this version of Vireo"),
         ("io-threads", "257", "argument must be between 1 and 256 inclusive"),
-        ("import-mode", "yes", "import mode is not supported by this version of Vireo"),
         ("save", "3600 1", "saving to disk is not supported by this version of Vireo"),
         ("save", "3600", "Invalid save parameters"),
     ];

@@ -13,17 +13,22 @@ pub(super) fn plain(now: Moment, config: &Config) -> Now {
         access: config.settings().access.unwrap_or(AccessPolicy::Lru),
         touch: false,
         keeps_expired: false,
+        sees_expired: false,
     }
 }
 
 /// The keyspace's view of a moment for a command of this client.
 #[inline]
 pub(super) fn keyspace_now(now: Moment, session: &Session, shared: &Shared) -> Now {
+    let settings = shared.config.settings();
     Now {
         unix_ms: now.unix_ms(),
-        access: shared.config.settings().access.unwrap_or(AccessPolicy::Lru),
+        access: settings.access.unwrap_or(AccessPolicy::Lru),
         //= valkey 9.1 CLIENT PAUSE: nothing expires while clients are paused
-        keeps_expired: shared.pause.is_set() && shared.pause.kind(now.unix_ms()).is_some(),
+        //= valkey 9.1 import-mode: what has expired stays, for the source of the import to remove
+        keeps_expired: settings.import_mode
+            || shared.pause.is_set() && shared.pause.kind(now.unix_ms()).is_some(),
+        sees_expired: settings.import_mode && session.flags.contains(SessionFlags::IMPORT_SOURCE),
         touch: !session.flags.contains(SessionFlags::NO_TOUCH),
     }
 }

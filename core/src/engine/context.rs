@@ -212,6 +212,20 @@ pub struct Ctx<'a> {
 }
 
 impl Ctx<'_> {
+    /// When fields of hashes are looked at: those whose time has come by then are not there.
+    pub fn fields_ms(&self) -> i64 {
+        let sees_expired = self.shared.config.settings().import_mode
+            && self.session.flags.contains(SessionFlags::IMPORT_SOURCE);
+        if sees_expired { i64::MIN } else { self.now.unix_ms() }
+    }
+
+    /// The latest time to live that has passed when it is given: what gets it goes at once.
+    ///
+    //= valkey 9.1 import-mode: none has
+    pub fn past_ms(&self) -> i64 {
+        if self.shared.config.settings().import_mode { i64::MIN } else { self.now.unix_ms() }
+    }
+
     /// The argument at `index`, as a key.
     #[inline]
     pub fn key<'k>(&self, args: &Args<'k>, index: usize) -> Key<'k> {

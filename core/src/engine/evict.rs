@@ -99,7 +99,9 @@ impl Engine {
             return Room::Enough;
         }
         let settings = self.shared.config.settings();
-        let (Some(policy), tenacity) = (settings.eviction, settings.eviction_tenacity) else {
+        //= valkey 9.1 import-mode: nothing is evicted
+        let policy = settings.eviction.filter(|_| !settings.import_mode);
+        let (Some(policy), tenacity) = (policy, settings.eviction_tenacity) else {
             self.eviction.goes_on = false;
             return Room::Full;
         };

@@ -79,3 +79,10 @@ pub struct Shared {
     /// Arguments of the running command that MONITOR and the command log must not show, a bit each.
     pub redacted: u64,
 }
+
+impl Shared {
+    /// Keys and fields go when their time has come, though nobody asks for them.
+    pub fn expires_actively(&self) -> bool {
+        self.active_expire && !self.config.settings().import_mode
+    }
+}

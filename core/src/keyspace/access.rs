@@ -81,7 +81,7 @@ mod tests {
     use crate::keyspace::Now;
 
     fn at(unix_ms: i64, access: AccessPolicy) -> Now {
-        Now { unix_ms, access, touch: true, keeps_expired: false }
+        Now { unix_ms, access, touch: true, keeps_expired: false, sees_expired: false }
     }
 
     #[test]

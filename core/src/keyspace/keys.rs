@@ -116,7 +116,7 @@ impl<'a> Keys<'a> {
     pub(super) fn find(&mut self, key: Key<'_>) -> Option<EntryPtr> {
         let entry = self.shard(key).find(key)?;
         match entry.expire() {
-            Some(at) if self.now.unix_ms > at => self.expire_now(key, entry),
+            Some(at) if self.now.is_over(at) => self.expire_now(key, entry),
             _ => Some(entry),
         }
     }
@@ -126,8 +126,8 @@ impl<'a> Keys<'a> {
     fn find_to_read(&mut self, key: Key<'_>) -> Option<EntryPtr> {
         let entry = self.shard(key).find(key)?;
         match entry.expire() {
-            Some(at) if self.now.unix_ms > at && self.now.keeps_expired => None,
-            Some(at) if self.now.unix_ms > at => self.expire_now(key, entry),
+            Some(at) if self.now.is_over(at) && self.now.keeps_expired => None,
+            Some(at) if self.now.is_over(at) => self.expire_now(key, entry),
             _ => Some(entry),
         }
     }
@@ -208,7 +208,7 @@ impl<'a> Keys<'a> {
     /// Looks at a key without a trace: an expired one is absent but stays. So several can be looked at together.
     pub fn look(&self, key: Key<'_>) -> Option<Entry<'_>> {
         let entry = self.shard(key).find(key)?;
-        let is_over = entry.expire().is_some_and(|at| self.now.unix_ms > at);
+        let is_over = entry.expire().is_some_and(|at| self.now.is_over(at));
         (!is_over).then(|| self.shard(key).view(entry))
     }
 

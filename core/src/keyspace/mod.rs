@@ -58,6 +58,16 @@ pub struct Now {
     pub touch: bool,
     /// Reads do not remove what has expired, though they do not see it.
     pub keeps_expired: bool,
+    /// What has expired is there all the same.
+    pub sees_expired: bool,
+}
+
+impl Now {
+    /// A key with this expiry is not there any more.
+    #[inline]
+    pub(super) fn is_over(&self, at: i64) -> bool {
+        self.unix_ms > at && !self.sees_expired
+    }
 }
 
 /// Something that happens to a key without a command asking for it.

@@ -67,7 +67,13 @@ pub fn run(ops: &[Op], shard_bits: u8) {
     }
     keyspace.check();
     while keyspace.reclaim_step(8) {}
-    let now = Now { unix_ms: now_ms, access: AccessPolicy::Lru, touch: true, keeps_expired: false };
+    let now = Now {
+        unix_ms: now_ms,
+        access: AccessPolicy::Lru,
+        touch: true,
+        keeps_expired: false,
+        sees_expired: false,
+    };
     let keys = keyspace.keys(0, now);
     let mut all = Model::new();
     keys.for_each(|entry| {
@@ -86,7 +92,13 @@ fn text(view: StringView<'_>) -> Vec<u8> {
 }
 
 fn apply(keyspace: &mut Keyspace, model: &mut Model, scan: &mut ScanWatch, op: &Op, now_ms: i64) {
-    let now = Now { unix_ms: now_ms, access: AccessPolicy::Lru, touch: true, keeps_expired: false };
+    let now = Now {
+        unix_ms: now_ms,
+        access: AccessPolicy::Lru,
+        touch: true,
+        keeps_expired: false,
+        sees_expired: false,
+    };
     let mut keys = keyspace.keys(0, now);
     match op {
         Op::Set(number, value, ttl) => {

@@ -65,7 +65,13 @@ mod tests {
         let mut keyspace = Keyspace::new(Layout { databases: 1, shard_bits: 0 }, HashSeed([3; 16]));
         let (mut rng, now) = (
             Rng::new(5),
-            Now { unix_ms: 1000, access: AccessPolicy::Lru, touch: true, keeps_expired: false },
+            Now {
+                unix_ms: 1000,
+                access: AccessPolicy::Lru,
+                touch: true,
+                keeps_expired: false,
+                sees_expired: false,
+            },
         );
         let mut keys = keyspace.keys(0, now);
         for number in 0..2000u64 {

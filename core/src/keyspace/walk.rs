@@ -83,7 +83,7 @@ impl Keys<'_> {
 
     /// Whether an entry's time has come.
     pub fn is_expired(&self, entry: Entry<'_>) -> bool {
-        entry.expire_at().is_some_and(|at| self.now.unix_ms > at)
+        entry.expire_at().is_some_and(|at| self.now.is_over(at))
     }
 
     /// Removes the expired ones of these keys, unless they are to stay.

@@ -46,6 +46,8 @@ pub struct Rules {
     pub hasher: KeyHasher,
     /// Wall clock, ms since 1970.
     pub now_ms: i64,
+    /// The latest time that has passed when it is given to a field.
+    pub past_ms: i64,
 }
 
 /// What happens to a field's expiry when its value is set.
@@ -298,7 +300,7 @@ impl Hash {
         if !condition.is_met(found.expire_at, at) {
             return TimeSet::Unmet;
         }
-        if at <= rules.now_ms {
+        if at <= rules.past_ms {
             self.remove(name, rules.now_ms);
             return TimeSet::Removed;
         }

@@ -44,7 +44,7 @@ impl Pair {
     /// Both empty; a table from the first field on if the listpack may have no entries.
     pub fn new(listpack_entries: usize) -> Self {
         let hasher = KeyHasher::new(HashSeed([7; 16]));
-        let rules = Rules { listpack_entries, listpack_value: 64, hasher, now_ms: 0 };
+        let rules = Rules { listpack_entries, listpack_value: 64, hasher, now_ms: 0, past_ms: 0 };
         Self { hash: Hash::new(), model: Model::new(), rules, stamp: 0 }
     }
 
@@ -100,7 +100,10 @@ impl Pair {
                 let expected = time.map(|at| at.take().is_some());
                 assert_eq!(self.hash.persist(&name, now_ms), expected);
             }
-            Op::Wait { ms } => self.rules.now_ms += i64::from(ms),
+            Op::Wait { ms } => {
+                self.rules.now_ms += i64::from(ms);
+                self.rules.past_ms = self.rules.now_ms;
+            }
             Op::Expire { count_max } => {
                 let mut due: Vec<(i64, Vec<u8>)> = self
                     .model
