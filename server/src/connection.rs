@@ -141,8 +141,6 @@ pub(crate) struct Connections<S> {
     slots: Vec<Place<S>>,
     free: Vec<u32>,
     len: usize,
-    /// How many are lent for which something has come up since.
-    noted: usize,
 }
 
 #[derive(Debug)]
@@ -168,13 +166,11 @@ pub(crate) struct Lent {
     held: IoUse,
     /// Its requests wait no longer.
     pub(crate) resumed: bool,
-    /// Something has come up.
-    is_noted: bool,
 }
 
 impl<S> Default for Connections<S> {
     fn default() -> Self {
-        Self { slots: Vec::new(), free: Vec::new(), len: 0, noted: 0 }
+        Self { slots: Vec::new(), free: Vec::new(), len: 0 }
     }
 }
 
@@ -207,7 +203,7 @@ impl<S> Connections<S> {
         assert!(place.used, "a slot is released once");
         place.used = false;
         place.connection = None;
-        self.noted -= usize::from(place.lent.take().is_some_and(|lent| lent.is_noted));
+        place.lent = None;
         place.generation = place.generation.wrapping_add(1) & GENERATION_MASK;
         self.free.push(slot.0);
         self.len -= 1;
@@ -243,26 +239,12 @@ impl<S> Connections<S> {
 
     /// The connection is back: what has come up meanwhile.
     pub(crate) fn take_back(&mut self, slot: ClientSlot) -> Lent {
-        let lent = self.slots[slot.0 as usize].lent.take().unwrap_or_default();
-        self.noted -= usize::from(lent.is_noted);
-        lent
+        self.slots[slot.0 as usize].lent.take().unwrap_or_default()
     }
 
-    /// Something has come up for one that is lent.
-    pub(crate) fn has_notes(&self) -> bool {
-        self.noted > 0
-    }
-
-    /// An I/O thread has it.
-    pub(crate) fn is_lent(&self, slot: ClientSlot) -> bool {
-        self.slots.get(slot.0 as usize).is_some_and(|place| place.lent.is_some())
-    }
-
-    /// Where to note what has come up for a connection that an I/O thread has; `None` when none has it.
+    /// What has come up for a connection that an I/O thread has; `None` when none has it.
     pub(crate) fn lent_mut(&mut self, slot: ClientSlot) -> Option<&mut Lent> {
-        let lent = self.slots.get_mut(slot.0 as usize)?.lent.as_mut()?;
-        self.noted += usize::from(!core::mem::replace(&mut lent.is_noted, true));
-        Some(lent)
+        self.slots.get_mut(slot.0 as usize)?.lent.as_mut()
     }
 
     /// What a connection holds. Only the I/O thread that has it could tell while it is lent: then what it held before, and

@@ -172,7 +172,7 @@ impl<P: Platform> Outside<P> {
         let now_us = self.now.mono_us;
         let Some(mut connection) = self.connections.take(slot) else {
             // Lent, perhaps: then what it held before, and what has come for it since, is the best there is.
-            if self.connections.is_lent(slot) {
+            if self.connections.lent_mut(slot).is_some() {
                 let io = self.connections.io_use(slot);
                 engine.shared.charge(slot, &io);
             }

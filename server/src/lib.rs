@@ -24,7 +24,6 @@ mod parsed;
 mod process;
 mod read_buf;
 mod serve;
-mod signals;
 mod syscheck;
 mod threaded;
 mod usage;

@@ -37,9 +37,8 @@ impl<P: Platform> Server<P> {
             self.outside.poll(events, self.outside.wait_timeout_ns(&self.engine));
             return;
         }
-        let all = self.outside.wants_all(&self.engine);
         let Some(crew) = self.outside.crew.as_mut() else { return };
-        if crew.has_work(all) {
+        if crew.has_results() {
             // There is more than one turn has taken: somebody polls meanwhile.
             crew.lend_poll();
             crew.announce();
@@ -47,7 +46,7 @@ impl<P: Platform> Server<P> {
         }
         crew.announce();
         for _ in 0..RESULT_LOOKS {
-            if crew.has_work(all) {
+            if crew.has_results() {
                 return;
             }
             core::hint::spin_loop();
@@ -57,7 +56,7 @@ impl<P: Platform> Server<P> {
             P::Threads::yield_now();
             return;
         }
-        let sleeps = crew.begin_wait(all);
+        let sleeps = crew.begin_wait();
         let timeout_ns = if sleeps { self.outside.wait_timeout_ns(&self.engine) } else { 0 };
         self.outside.poll(events, timeout_ns);
         if let Some(crew) = &self.outside.crew {
@@ -97,15 +96,11 @@ impl<P: Platform> Server<P> {
         let mut received = core::mem::take(&mut self.received);
         // As many as can be there now; what comes meanwhile waits for the next turn, so that others get theirs.
         let rounds = self.outside.crew.as_ref().map_or(0, |crew| crew.clients_out() / 8 + 1);
-        let urgent = self.outside.crew.as_ref().map_or(0, Crew::urgent);
         for _ in 0..rounds {
             if let Some(crew) = self.outside.crew.as_mut() {
                 crew.take(&mut returned);
             }
             if returned.is_empty() {
-                if let Some(crew) = self.outside.crew.as_mut() {
-                    crew.note_taken(urgent);
-                }
                 break;
             }
             for word in returned.drain(..) {
@@ -327,12 +322,6 @@ impl<P: Platform> Outside<P> {
     #[inline]
     pub(crate) fn lends(&self) -> bool {
         !self.draining && self.crew.as_ref().is_some_and(|crew| crew.running() > 0)
-    }
-
-    /// The loop waits for every client to come back: something has come up for one, or threads are to end.
-    fn wants_all(&self, engine: &Engine) -> bool {
-        let wanted = engine.shared.config.settings().io_threads.saturating_sub(1);
-        self.connections.has_notes() || self.draining || wanted < crew_len(self)
     }
 
     /// Something has come back from an I/O thread.

@@ -10,23 +10,22 @@
 //! finds the inbox full comes back to the main thread, which does it itself.
 //!
 //! Nobody spins for long: a thread without work sleeps until the main thread unparks it, and the main thread asks to be
-//! woken through the poller before it waits there (`signals.rs`). Both follow the same pattern: the sleeper says so, then
-//! looks once more for work; the other brings work, then looks for sleepers.
+//! woken through the poller before it waits there. Both follow the same pattern: the sleeper says so, then looks once
+//! more for work; the other brings work, then looks for sleepers.
 
-use core::sync::atomic::{AtomicBool, AtomicU64, Ordering, fence};
+use core::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering, fence};
 use std::sync::Arc;
 
 use vireo_core::engine::host::GarbageOut;
 use vireo_core::keyspace::{Garbage, KeyHasher};
 use vireo_core::offload::{Job, Kinds, Load, Word};
-use vireo_core::platform::{Clock, CpuSampler, Event, IoError, Platform, Poller, Thread, Threads};
+use vireo_core::platform::{Clock, CpuSampler, Event, IoError, Platform, Poller, Thread, Threads, Wake};
 use vireo_core::queue::{mpsc, spmc, spsc};
 
 use crate::client_io::{receive, transmit};
-use crate::connection::{Closing, Connection};
+use crate::connection::Connection;
 use crate::parsed::Rules;
 use crate::serve::Socket;
-use crate::signals::Signals;
 
 /// Most I/O threads, the main thread aside.
 pub(crate) const WORKERS_MAX: usize = 255;
@@ -80,6 +79,18 @@ impl<P: Platform> Kinds for Jobs<P> {
 /// A job of a platform.
 pub(crate) type PlatformWord<P> = Word<Jobs<P>>;
 
+/// What all threads share besides the queues.
+struct Signals<W> {
+    /// Threads with a smaller index take shared jobs.
+    running: AtomicUsize,
+    /// The main thread waits in the poller and wants to be woken.
+    main_waits: AtomicBool,
+    /// Objects that threads have freed, and what was held by all they have freed.
+    objects_freed: AtomicU64,
+    bytes_freed: AtomicU64,
+    waker: W,
+}
+
 /// What the main thread and one I/O thread share.
 #[derive(Debug, Default)]
 struct Desk {
@@ -114,8 +125,6 @@ pub(crate) struct Crew<P: Platform> {
     /// Jobs put in since sleepers were last looked for.
     unannounced: usize,
     next_private: usize,
-    /// How many urgent results there had been when the outbox was last emptied.
-    urgent_taken: u64,
     /// Objects that were given to threads to be freed, and what all they were given held.
     objects_out: u64,
     bytes_out: u64,
@@ -126,7 +135,13 @@ impl<P: Platform> Crew<P> {
     pub(crate) fn new(poller: &Arc<P::Poller>, clock: &Arc<P::Clock>, hasher: KeyHasher) -> Self {
         let (inbox, inbox_end) = spmc::Ring::with_capacity(INBOX_LEN).into_shared();
         let (outbox_end, outbox) = mpsc::Ring::with_capacity(OUTBOX_LEN).into_shared();
-        let signals = Signals::new(poller.waker());
+        let signals = Signals {
+            running: AtomicUsize::new(0),
+            main_waits: AtomicBool::new(false),
+            objects_freed: AtomicU64::new(0),
+            bytes_freed: AtomicU64::new(0),
+            waker: poller.waker(),
+        };
         Self {
             inbox,
             outbox,
@@ -141,7 +156,6 @@ impl<P: Platform> Crew<P> {
             clients_out: 0,
             unannounced: 0,
             next_private: 0,
-            urgent_taken: 0,
             objects_out: 0,
             bytes_out: 0,
         }
@@ -379,22 +393,6 @@ impl<P: Platform> Crew<P> {
         !self.outbox.is_empty()
     }
 
-    /// Something has come back that is worth a turn of the loop: anything if `all`, else nothing that only brings back a
-    /// client of which all was sent, and which nothing has come up for. Such a one is taken with what comes next.
-    pub(crate) fn has_work(&self, all: bool) -> bool {
-        (all || self.signals.urgent() != self.urgent_taken) && self.has_results()
-    }
-
-    /// How many urgent results there have been.
-    pub(crate) fn urgent(&self) -> u64 {
-        self.signals.urgent()
-    }
-
-    /// The outbox is empty, and had so many urgent results before.
-    pub(crate) fn note_taken(&mut self, urgent: u64) {
-        self.urgent_taken = urgent;
-    }
-
     /// Takes some of what has come back and begins to fetch it: other processors have written it.
     pub(crate) fn take(&mut self, into: &mut Vec<PlatformWord<P>>) {
         while into.len() < TAKE_MAX {
@@ -409,15 +407,19 @@ impl<P: Platform> Crew<P> {
         self.clients_out -= 1;
     }
 
-    /// Asks to be woken while waiting in the poller, by the same as in [`Self::has_work`]. `false` when it is there already.
-    pub(crate) fn begin_wait(&self, all: bool) -> bool {
-        self.signals.begin_wait(all);
-        !self.has_work(all)
+    /// Asks to be woken while waiting in the poller. `false` when something is there already.
+    pub(crate) fn begin_wait(&self) -> bool {
+        // ORDERING: with the fence, pairs with `Runner::tell_main`: either it sees this, or the result is seen below.
+        self.signals.main_waits.store(true, Ordering::Relaxed);
+        // ORDERING: see above.
+        fence(Ordering::SeqCst);
+        !self.has_results()
     }
 
     /// The wait is over.
     pub(crate) fn end_wait(&self) {
-        self.signals.end_wait();
+        // ORDERING: a wake too many ends one wait early, no more.
+        self.signals.main_waits.store(false, Ordering::Relaxed);
     }
 }
 
@@ -493,7 +495,6 @@ impl<P: Platform> Runner<P> {
     fn step(&mut self) -> bool {
         // Over a full outbox no further work is taken.
         if !self.outbox.flush() {
-            self.signals.tell_main(true);
             P::Threads::yield_now();
             return true;
         }
@@ -540,7 +541,6 @@ impl<P: Platform> Runner<P> {
     }
 
     fn work(&mut self, word: PlatformWord<P>) {
-        let mut is_urgent = true;
         let back = match word.into_job() {
             Job::Read(mut client) => {
                 let rules = Rules { limits: client.limits, requests_max: REQUESTS_MAX, hasher: self.hasher };
@@ -549,7 +549,6 @@ impl<P: Platform> Runner<P> {
             }
             Job::Write(mut client) => {
                 client.gone = transmit::<P::Net>(&mut client).is_err();
-                is_urgent = client.gone || !client.out.is_empty() || client.closing != Closing::No;
                 Job::Write(client)
             }
             Job::Poll(mut poll) => {
@@ -567,10 +566,20 @@ impl<P: Platform> Runner<P> {
         while let Err(again) = self.outbox.push(word) {
             word = again;
             self.outbox.flush();
-            self.signals.tell_main(true);
             P::Threads::yield_now();
         }
-        self.signals.tell_main(is_urgent);
+        self.tell_main();
+    }
+
+    /// Wakes the main thread if it waits.
+    fn tell_main(&self) {
+        // ORDERING: pairs with the fence in `Crew::begin_wait`.
+        fence(Ordering::SeqCst);
+        let waits = &self.signals.main_waits;
+        // ORDERING: the fence above; the swap claims the wake-up.
+        if waits.load(Ordering::Relaxed) && waits.swap(false, Ordering::Relaxed) {
+            self.signals.waker.wake();
+        }
     }
 
     /// Sleeps until there is something to do.
