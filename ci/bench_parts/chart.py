@@ -5,7 +5,7 @@ from speed import median
 
 COLOURS = {"ours": "#2563eb", "reference": "#94a3b8", "floor": "#f59e0b"}
 WIDTH, LEFT, RIGHT = 1000, 400, 90
-BAR, GAP, HEAD = 9, 7, 46
+BAR, GAP, HEAD = 10, 8, 46
 FONT = 'font-family="system-ui, sans-serif"'
 
 

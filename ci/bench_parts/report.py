@@ -1,11 +1,12 @@
 """What was measured, as Markdown and as a picture; every number of every round as JSON beside it."""
 import json
 import os
+import statistics
 import sys
 
 import chart
 import load
-from machine import describe, revision, short_version, version
+from machine import CLIENT, OTHERS, describe, revision, short_version, version
 from speed import median
 
 TITLES = {
@@ -20,12 +21,13 @@ NOTES = [
     "CPU time is the server process's own, all threads, user and system, by the scheduler's count. The floor is `vireo-floor`: the same "
     "event loop and backend, one read and one write for each readable client, a constant answer, nothing parsed. What a request costs "
     "there it costs any server that waits for readiness, reads and writes. It answers requests of one length, so mixes have no floor.",
-    "Medians over the rounds; the ratio to the reference with its lowest and highest round. Servers take turns within a round, each "
-    "round with the same random numbers; what ran before the first round is not counted.",
+    "Times are medians over the rounds, and so are ratios, each of them of the two servers in one round, with the lowest and the highest "
+    "of the rounds. Servers take turns within a round, with the same random numbers; what ran before the first round is not counted.",
     "† The load generator, one thread on one processor, was busy for at least 97 % of the time: the rate is its own limit, not the "
     "server's, and CPU time is what tells servers apart.",
     "Requests a second and latencies here are those of a closed loop: a connection sends when its last reply has come.",
 ]
+SHARED = "The processors are too few: I/O threads share one with the load generator, which servers whose threads spin lose most by."
 
 
 class Lines:
@@ -48,6 +50,16 @@ def cell(value, digits=3):
 
 def ratio(ours, theirs):
     return "" if ours is None or not theirs else f"{ours / theirs:.2f}"
+
+
+def paired(ours, theirs, what):
+    """Ratios of two servers' samples, round by round; none where one of them was not told."""
+    pairs = [(a[what], b[what]) for a, b in zip(ours, theirs or [])]
+    return [a / b for a, b in pairs if a is not None and b]
+
+
+def middle(ratios):
+    return f"{statistics.median(ratios):.2f}" if ratios else ""
 
 
 class Report:
@@ -84,13 +96,13 @@ class Report:
     def cpu_cells(self, case):
         *servers, floor = case["samples"]
         cpu, main = ([median(column, what) for column in servers] for what in ("cpu", "main"))
-        floor = median(floor, "cpu")
+        to_floor = middle(paired(servers[0], floor, "cpu"))
         if not self.has_reference:
-            return [cell(cpu[0]), cell(floor), ratio(cpu[0], floor), cell(main[0])]
-        rounds = [a["cpu"] / b["cpu"] for a, b in zip(*servers)]
-        between = f"{min(rounds):.2f} to {max(rounds):.2f}"
-        cells = [*map(cell, cpu), cell(floor), ratio(*cpu), between, ratio(cpu[0], floor)]
-        return [*cells, *map(cell, main), ratio(*main)]
+            return [cell(cpu[0]), cell(median(floor, "cpu")), to_floor, cell(main[0])]
+        ratios = paired(*servers, "cpu")
+        between = f"{min(ratios):.2f} to {max(ratios):.2f}"
+        cells = [*map(cell, cpu), cell(median(floor, "cpu")), middle(ratios), between, to_floor]
+        return [*cells, *map(cell, main), middle(paired(*servers, "main"))]
 
     # Rates and latencies
 
@@ -106,7 +118,7 @@ class Report:
         marks = ["†" if median(column, "client_share") >= load.SATURATED else "" for column in servers]
         cells = [f"{rate:.0f}{mark}" for rate, mark in zip(rates, marks)]
         if self.has_reference:
-            cells.append(ratio(*rates))
+            cells.append(middle(paired(*servers, "rate")))
         return cells + [cell(median(column, what)) for what in ("p50", "p99", "p99.9") for column in servers]
 
     # The whole
@@ -156,7 +168,8 @@ class Report:
         path = os.path.join(folder, name)
         early = "The run was ended early: the tables are not complete.\n\n" if self.ended_early else ""
         picture = f"![Server CPU time a request]({name}.svg)\n\n" if self.cases else ""
-        notes = "\n\n".join((NOTES if self.cases else []) + self.notes)
+        shared = [SHARED] if OTHERS == CLIENT else []
+        notes = "\n\n".join((NOTES + shared if self.cases else []) + self.notes)
         command = "```sh\n" + " ".join(["ci/bench", *sys.argv[1:]]) + "\n```\n"
         parts = [f"# {name}\n\n{command}", early + self.environment() + "\n", picture + self.tables(), notes + "\n", self.commands()]
         with open(path + ".md", "w", encoding="utf-8") as text:

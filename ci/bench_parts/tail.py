@@ -84,5 +84,8 @@ def run(options, binaries, folder, report):
     for what in ("p50", "p99", "p99.9", "max"):
         values = [statistics.median(sample[what] for sample in column) for column in samples]
         report.line("tail", f"{what} ms, {name}", values)
-    if not all(sample["kept"] for column in samples for sample in column):
-        report.note("Fixed rate: not every run kept its rate, which makes its latencies those of a queue that grew.")
+    late = [sum(not sample["kept"] for sample in column) for column in samples]
+    if any(late):
+        counts = ", ".join(f"{label} in {count}" for label, count in zip([*report.labels, "the floor"], late))
+        runs = f"Fixed rate: of {len(samples[0])} runs each, the rate was not kept by {counts}"
+        report.note(runs + ": latencies there are those of a queue that grew.")
