@@ -1,12 +1,14 @@
 """What was measured, as Markdown and as a picture; every number of every round as JSON beside it."""
 import json
 import os
+import shlex
 import statistics
 import sys
 
 import chart
 import load
-from machine import CLIENT, OTHERS, describe, revision, short_version, version
+from machine import CLIENT, OTHERS, SERVER, describe, revision, short_version, version
+from servers import server_words
 from speed import median
 
 TITLES = {
@@ -159,7 +161,9 @@ class Report:
         shown = [f"{case['name']}:\n  {' '.join(case['words'])}" for case in self.cases]
         if not shown:
             return ""
-        head = "<details><summary>Command lines of the load generator</summary>\n\n```\n"
+        first = f"taskset -c {SERVER} {shlex.join(server_words(os.path.basename(self.options.ours), 'PORT'))}"
+        shown.insert(0, f"The servers, --io-threads 2 added where the name says so:\n  {first}")
+        head = "<details><summary>Command lines</summary>\n\n```\n"
         return head + "\n".join(shown) + "\n```\n\n</details>\n"
 
     def write(self, folder, name):
