@@ -2,7 +2,7 @@
 import statistics
 
 import load
-from servers import Server
+from servers import Floor, Server, encode
 
 # Each group: what makes its keys, sent with all numbers below the last value in turn; and what is measured, one command after
 # the other, so that what the first adds the second may take away. `#` stands for a number, `@` for one more, MIDDLE for the
@@ -42,6 +42,18 @@ def send(options, server, command, below, requests, sequential=False):
     return (server.exact_cpu() - before) / requests * 1e6
 
 
+def floor(options, server, command, folder):
+    """Answers to requests of the command's length with as many bytes as the server does. It is asked once to learn that."""
+    number = "0" * 12
+    words = command.replace("#", number).replace("@", number).replace("__data__", "x" * 16).split()
+    request = encode(*words)
+    reply = server.send([request])
+    if reply.count(b"\r\n") == 1:
+        return Floor(options.floor, folder, len(request), ["--reply", reply.decode().rstrip()])
+    # A string, give or take the digits of its length.
+    return Floor(options.floor, folder, len(request), ["--value-len", str(max(0, len(reply) - 5 - len(str(len(reply)))))])
+
+
 def title(command, below):
     """A line's name: the command, and how many keys or elements its numbers choose from."""
     words = command.split()
@@ -70,11 +82,16 @@ def run(options, binaries, folder, report):
             server.empty()
             for command in fill:
                 send(options, server, command, below, below, sequential=True)
+        # Beside one table alone there is no floor.
+        floors = [] if options.alone else [floor(options, servers[0], command, folder) for command in commands]
+        columns = [[server] * len(commands) for server in servers] + ([floors] if floors else [])
         # One round to get warm.
         rounds = [
-            [[send(options, server, command, below, options.requests) for command in commands] for server in servers]
+            [[send(options, one, command, below, options.requests) for one, command in zip(column, commands)] for column in columns]
             for _ in range(options.rounds + 1)
         ][1:]
+        for one in floors:
+            one.stop()
         for index, name in enumerate(names):
             values = [statistics.median(turn[index] for turn in column) for column in zip(*rounds)]
             report.line("types", f"CPU us a {name}", values)

@@ -132,23 +132,26 @@ class Report:
             for title, head, cells in (("CPU time", self.cpu_head, self.cpu_cells), ("Rate and latency", self.rate_head, self.rate_cells)):
                 parts.append(table(title, ["", "keys", *head()], [self.named(case, cells) for case in self.cases]))
         for section, title in TITLES.items():
-            rows = [self.plain(line) for line in self.lines if line[0] == section]
-            if rows:
-                parts.append(table(title, ["", *self.plain_head(rows)], rows))
+            lines = [line for line in self.lines if line[0] == section]
+            if lines:
+                parts.append(table(title, ["", *self.plain_head(lines[0])], [self.plain(line) for line in lines]))
         return "\n".join(parts)
 
     @staticmethod
     def named(case, cells):
         return [case["name"], str(case["keys"]), *cells(case)]
 
-    def plain_head(self, rows):
-        labels = [*self.labels, "floor"][: max(len(row) for row in rows) - (2 if self.has_reference else 1)]
-        return [*labels, "ratio"] if self.has_reference else labels
+    def has_floor(self, line):
+        """The last value of a line is the floor's."""
+        return len(line[2]) > len(self.binaries)
+
+    def plain_head(self, line):
+        ratios = [f"ours / {label}" for label in self.labels[1:]]
+        return [*self.labels, "floor", *ratios, "ours / floor"] if self.has_floor(line) else [*self.labels, *ratios]
 
     def plain(self, line):
         _, name, values, digits = line
-        cells = [name, *(cell(value, digits) for value in values)]
-        return [*cells, ratio(values[0], values[1])] if self.has_reference else cells
+        return [name, *(cell(value, digits) for value in values), *(ratio(values[0], value) for value in values[1:])]
 
     def environment(self):
         options = self.options

@@ -120,13 +120,14 @@ class Server(Process):
         return self.info("used_active_time_main_thread", "cpu")
 
     def send(self, requests):
-        """Sends many requests at once and waits for all their replies; an error ends the script."""
+        """Sends many requests at once and returns all their replies; an error ends the script."""
         self.sock.sendall(b"".join(requests) + b"PING\r\n")
         text = b""
         while not text.endswith(b"+PONG\r\n"):
             text += self.sock.recv(1 << 18)
         if text.startswith(b"-") or b"\r\n-" in text:
             sys.exit(f"an error among replies: {text[text.index(b'-'):][:200]}")
+        return text.removesuffix(b"+PONG\r\n")
 
     def fill(self, requests, batch=5000):
         part = []
