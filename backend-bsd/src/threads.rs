@@ -1,6 +1,8 @@
 //! Threads with names and a place to sleep.
 
-use vireo_core::platform::{IoError, Thread, Threads};
+use core::time::Duration;
+
+use vireo_core::platform::{IoError, Thread, Threads, Wake};
 
 use crate::error::std_error;
 
@@ -23,16 +25,35 @@ impl Thread for BsdThread {
     }
 }
 
+/// Wakes a thread.
+#[derive(Clone, Debug)]
+pub struct BsdUnparker(std::thread::Thread);
+
+impl Wake for BsdUnparker {
+    fn wake(&self) {
+        self.0.unpark();
+    }
+}
+
 impl Threads for BsdThreads {
     type Thread = BsdThread;
+    type Unparker = BsdUnparker;
 
     fn spawn<F: FnOnce() + Send + 'static>(name: &str, run: F) -> Result<BsdThread, IoError> {
         let builder = std::thread::Builder::new().name(name.to_owned());
         builder.spawn(run).map(BsdThread).map_err(|error| std_error(&error))
     }
 
+    fn unparker() -> BsdUnparker {
+        BsdUnparker(std::thread::current())
+    }
+
     fn park() {
         std::thread::park();
+    }
+
+    fn park_for(timeout_ns: u64) {
+        std::thread::park_timeout(Duration::from_nanos(timeout_ns));
     }
 
     fn yield_now() {

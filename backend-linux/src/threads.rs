@@ -1,7 +1,9 @@
 //! Threads with names, processors to run on, and a place to sleep.
 
+use core::time::Duration;
+
 use rustix::thread::{CpuSet, sched_setaffinity};
-use vireo_core::platform::{IoError, Thread, Threads};
+use vireo_core::platform::{IoError, Thread, Threads, Wake};
 
 use crate::error::std_error;
 
@@ -24,16 +26,35 @@ impl Thread for LinuxThread {
     }
 }
 
+/// Wakes a thread.
+#[derive(Clone, Debug)]
+pub struct LinuxUnparker(std::thread::Thread);
+
+impl Wake for LinuxUnparker {
+    fn wake(&self) {
+        self.0.unpark();
+    }
+}
+
 impl Threads for LinuxThreads {
     type Thread = LinuxThread;
+    type Unparker = LinuxUnparker;
 
     fn spawn<F: FnOnce() + Send + 'static>(name: &str, run: F) -> Result<LinuxThread, IoError> {
         let builder = std::thread::Builder::new().name(name.to_owned());
         builder.spawn(run).map(LinuxThread).map_err(|error| std_error(&error))
     }
 
+    fn unparker() -> LinuxUnparker {
+        LinuxUnparker(std::thread::current())
+    }
+
     fn park() {
         std::thread::park();
+    }
+
+    fn park_for(timeout_ns: u64) {
+        std::thread::park_timeout(Duration::from_nanos(timeout_ns));
     }
 
     fn yield_now() {
@@ -69,7 +90,7 @@ fn parse(list: &str) -> Option<CpuSet> {
 mod tests {
     use core::sync::atomic::{AtomicBool, Ordering};
 
-    use vireo_core::platform::{Thread, Threads};
+    use vireo_core::platform::{Thread, Threads, Wake};
 
     use super::{LinuxThreads, parse};
 
@@ -95,5 +116,22 @@ mod tests {
         GO.store(true, Ordering::SeqCst);
         thread.unpark();
         thread.join();
+    }
+
+    #[test]
+    fn a_thread_is_woken_by_its_unparker() {
+        static AWAKE: AtomicBool = AtomicBool::new(false);
+        let unparker = LinuxThreads::unparker();
+        let thread = LinuxThreads::spawn("waker", move || {
+            AWAKE.store(true, Ordering::SeqCst);
+            unparker.wake();
+        })
+        .unwrap();
+        while !AWAKE.load(Ordering::SeqCst) {
+            LinuxThreads::park();
+        }
+        thread.join();
+        // Nobody wakes it here.
+        LinuxThreads::park_for(1000);
     }
 }

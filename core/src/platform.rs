@@ -272,8 +272,14 @@ pub trait Threads {
     /// # Errors
     /// The system's.
     fn spawn<F: FnOnce() + Send + 'static>(name: &str, run: F) -> Result<Self::Thread, IoError>;
+    /// Wakes the thread that asked for it from [`Self::park`].
+    type Unparker: Wake;
+    /// What wakes this thread.
+    fn unparker() -> Self::Unparker;
     /// Sleeps until somebody unparks this thread, or spuriously.
     fn park();
+    /// Same, for so long at most.
+    fn park_for(timeout_ns: u64);
     /// Lets another thread run on this processor, if one wants to.
     fn yield_now();
     /// Binds this thread to processors (`0-3,8`); says whether the system did.

@@ -27,4 +27,5 @@ mod serve;
 mod syscheck;
 mod threaded;
 mod usage;
+mod worker;
 mod workers;

@@ -15,6 +15,9 @@ use crate::workers::{Crew, Jobs};
 /// Looks at the outbox before the loop lets others run or waits: about two microseconds.
 const RESULT_LOOKS: u32 = 100;
 
+/// The main thread leaves its sockets alone for so long at most while the threads have enough to do.
+const PARK_MAX_NS: u64 = 1_000_000;
+
 impl Lent {
     /// Adds an event to those that wait.
     pub(crate) fn note(&mut self, event: Event) {
@@ -35,6 +38,9 @@ impl<P: Platform> Server<P> {
     pub(crate) fn wait(&mut self, events: &mut Vec<Event>) {
         if self.outside.crew.as_ref().is_none_or(|crew| crew.clients_out() == 0 && !crew.is_poll_out()) {
             self.outside.poll(events, self.outside.wait_timeout_ns(&self.engine));
+            return;
+        }
+        if self.parks(events) {
             return;
         }
         let Some(crew) = self.outside.crew.as_mut() else { return };
@@ -62,6 +68,22 @@ impl<P: Platform> Server<P> {
         if let Some(crew) = &self.outside.crew {
             crew.end_wait();
         }
+    }
+
+    /// While the threads have enough to do, more of it would only wait: sleeps until they tell of results, then sees what
+    /// has come meanwhile, all of it in one turn.
+    fn parks(&mut self, events: &mut Vec<Event>) -> bool {
+        let is_worth_it = |crew: &Crew<P>| crew.has_backlog() && !crew.is_poll_out();
+        if !self.outside.crew.as_ref().is_some_and(is_worth_it) {
+            return false;
+        }
+        let timeout_ns = self.outside.wait_timeout_ns(&self.engine);
+        if let Some(crew) = self.outside.crew.as_mut().filter(|_| timeout_ns > 0) {
+            crew.announce();
+            crew.park(timeout_ns.min(PARK_MAX_NS));
+        }
+        self.outside.poll(events, 0);
+        true
     }
 
     /// Lends a client to be read from; over a full inbox it is read here.

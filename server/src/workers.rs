@@ -10,64 +10,52 @@
 //! finds the inbox full comes back to the main thread, which does it itself.
 //!
 //! Nobody spins for long: a thread without work sleeps until the main thread unparks it, and the main thread asks to be
-//! woken through the poller before it waits there. Both follow the same pattern: the sleeper says so, then looks once
-//! more for work; the other brings work, then looks for sleepers.
+//! woken before it waits, in the poller or, while the threads have enough to do, parked. Both follow the same pattern: the
+//! sleeper says so, then looks once more for work; the other brings work, then looks for sleepers. Results are told of
+//! together: when there is nothing more to do, or one last job, or when there are many.
 
-use core::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering, fence};
+use core::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering, fence};
 use std::sync::Arc;
 
 use vireo_core::engine::host::GarbageOut;
 use vireo_core::keyspace::{Garbage, KeyHasher};
 use vireo_core::offload::{Job, Kinds, Load, Word};
-use vireo_core::platform::{Clock, CpuSampler, Event, IoError, Platform, Poller, Thread, Threads, Wake};
+use vireo_core::platform::{CpuSampler, Event, IoError, Platform, Poller, Thread, Threads};
 use vireo_core::queue::{mpsc, spmc, spsc};
 
-use crate::client_io::{receive, transmit};
 use crate::connection::Connection;
-use crate::parsed::Rules;
 use crate::serve::Socket;
+use crate::worker::{AWAKE, Desk, PARKED, POLLS, PlatformSignals, Runner, Signals};
 
 /// Most I/O threads, the main thread aside.
 pub(crate) const WORKERS_MAX: usize = 255;
 const INBOX_LEN: usize = 4096;
 const OUTBOX_LEN: usize = 16384;
 const PRIVATE_LEN: usize = 4096;
-/// Private jobs that a thread does before it looks at the shared inbox.
-const PRIVATE_BATCH: usize = 32;
-/// Allocations that a thread frees before it looks at its inboxes again: some 50 us.
-const FREE_BATCH: usize = 512;
-/// Looks at empty inboxes before a thread goes to sleep: a few microseconds.
-const IDLE_LOOKS: u32 = 400;
-/// Times that it then lets others run, before it sleeps: waking it costs the main thread more.
-const IDLE_YIELDS: u32 = 20;
-/// Jobs after which a busy thread writes down how long it has worked.
-const BOOKKEEPING_JOBS: u32 = 64;
 /// Bytes that a thread reads at once.
 const SCRATCH_LEN: usize = 64 * 1024;
 /// Results that are taken together.
 const TAKE_MAX: usize = 16;
 /// Cache lines of a client's I/O half that are fetched when it comes back.
 const CLIENT_LINES: usize = 6;
-/// Requests that a thread parses at once.
-const REQUESTS_MAX: usize = 512;
 
 /// What the jobs of a platform carry.
 pub(crate) struct Jobs<P>(core::marker::PhantomData<P>);
 
 /// The poller on its way.
 pub(crate) struct Poll<P: Platform> {
-    poller: Arc<P::Poller>,
+    pub(crate) poller: Arc<P::Poller>,
     /// What it told.
     pub(crate) events: Vec<Event>,
 }
 
 /// Large values on their way.
 pub(crate) struct GarbageBag {
-    garbage: Vec<Garbage>,
+    pub(crate) garbage: Vec<Garbage>,
     /// How many of them are objects, which count as lazily freed.
-    objects: u64,
+    pub(crate) objects: u64,
     /// What they hold.
-    bytes: u64,
+    pub(crate) bytes: u64,
 }
 
 impl<P: Platform> Kinds for Jobs<P> {
@@ -78,26 +66,6 @@ impl<P: Platform> Kinds for Jobs<P> {
 
 /// A job of a platform.
 pub(crate) type PlatformWord<P> = Word<Jobs<P>>;
-
-/// What all threads share besides the queues.
-struct Signals<W> {
-    /// Threads with a smaller index take shared jobs.
-    running: AtomicUsize,
-    /// The main thread waits in the poller and wants to be woken.
-    main_waits: AtomicBool,
-    /// Objects that threads have freed, and what was held by all they have freed.
-    objects_freed: AtomicU64,
-    bytes_freed: AtomicU64,
-    waker: W,
-}
-
-/// What the main thread and one I/O thread share.
-#[derive(Debug, Default)]
-struct Desk {
-    asleep: AtomicBool,
-    stop: AtomicBool,
-    active_us: AtomicU64,
-}
 
 /// An I/O thread as the main thread sees it.
 struct Worker<P: Platform> {
@@ -113,7 +81,7 @@ pub(crate) struct Crew<P: Platform> {
     /// What a new thread gets.
     inbox_end: spmc::BoxedConsumer<PlatformWord<P>>,
     outbox_end: mpsc::BoxedProducer<PlatformWord<P>>,
-    signals: Arc<Signals<<P::Poller as Poller>::Waker>>,
+    signals: Arc<PlatformSignals<P>>,
     workers: Vec<Worker<P>>,
     /// By thread; kept when a thread ends, so that its time is not forgotten.
     desks: Vec<Arc<Desk>>,
@@ -137,10 +105,11 @@ impl<P: Platform> Crew<P> {
         let (outbox_end, outbox) = mpsc::Ring::with_capacity(OUTBOX_LEN).into_shared();
         let signals = Signals {
             running: AtomicUsize::new(0),
-            main_waits: AtomicBool::new(false),
+            main_waits: AtomicU8::new(AWAKE),
             objects_freed: AtomicU64::new(0),
             bytes_freed: AtomicU64::new(0),
             waker: poller.waker(),
+            unparker: P::Threads::unparker(),
         };
         Self {
             inbox,
@@ -219,11 +188,11 @@ impl<P: Platform> Crew<P> {
                 desk: Arc::clone(&desk),
                 scratch: vec![0; SCRATCH_LEN].into_boxed_slice(),
                 garbage: Vec::new(),
+                untold: 0,
                 hasher: self.hasher,
             };
             let (clock, cpus) = (Arc::clone(&self.clock), cpus.to_owned());
             let thread = P::Threads::spawn(&format!("io_thd_{}", index + 1), move || {
-                let _ends_the_process = AbortOnPanic;
                 if !cpus.is_empty() {
                     // The main thread has told when that is not possible.
                     P::Threads::set_affinity(&cpus);
@@ -372,7 +341,7 @@ impl<P: Platform> Crew<P> {
         if self.unannounced == 0 {
             return;
         }
-        // ORDERING: pairs with the fence in `Runner::sleep`: either it sees the jobs, or this sees it asleep.
+        // ORDERING: pairs with the fence in `Runner::sleep` (worker.rs): either it sees the jobs, or this sees it asleep.
         fence(Ordering::SeqCst);
         let mut left = core::mem::take(&mut self.unannounced);
         for worker in &self.workers[..self.running()] {
@@ -409,192 +378,36 @@ impl<P: Platform> Crew<P> {
 
     /// Asks to be woken while waiting in the poller. `false` when something is there already.
     pub(crate) fn begin_wait(&self) -> bool {
-        // ORDERING: with the fence, pairs with `Runner::tell_main`: either it sees this, or the result is seen below.
-        self.signals.main_waits.store(true, Ordering::Relaxed);
+        self.ask_to_be_woken(POLLS);
+        !self.has_results()
+    }
+
+    fn ask_to_be_woken(&self, how: u8) {
+        // ORDERING: with the fence, pairs with `Runner::tell_main`: either it sees this, or what the caller looks for next
+        // is seen.
+        self.signals.main_waits.store(how, Ordering::Relaxed);
         // ORDERING: see above.
         fence(Ordering::SeqCst);
-        !self.has_results()
+    }
+
+    /// The threads have enough to do, and will have something to tell.
+    pub(crate) fn has_backlog(&self) -> bool {
+        self.inbox.len() >= self.running().max(1)
+    }
+
+    /// Sleeps until a thread tells of results, as long as all have enough to do.
+    pub(crate) fn park(&self, timeout_ns: u64) {
+        self.ask_to_be_woken(PARKED);
+        // Whoever takes a job from now on tells of it.
+        if self.has_backlog() {
+            P::Threads::park_for(timeout_ns);
+        }
+        self.end_wait();
     }
 
     /// The wait is over.
     pub(crate) fn end_wait(&self) {
         // ORDERING: a wake too many ends one wait early, no more.
-        self.signals.main_waits.store(false, Ordering::Relaxed);
-    }
-}
-
-/// A thread that panics would leave the main thread waiting for its clients for ever.
-struct AbortOnPanic;
-
-impl Drop for AbortOnPanic {
-    fn drop(&mut self) {
-        if std::thread::panicking() {
-            std::process::abort();
-        }
-    }
-}
-
-/// An I/O thread's own side.
-struct Runner<P: Platform> {
-    index: usize,
-    inbox: spmc::BoxedConsumer<PlatformWord<P>>,
-    private: spsc::BoxedConsumer<PlatformWord<P>>,
-    outbox: mpsc::BoxedProducer<PlatformWord<P>>,
-    signals: Arc<Signals<<P::Poller as Poller>::Waker>>,
-    desk: Arc<Desk>,
-    scratch: Box<[u8]>,
-    hasher: KeyHasher,
-    /// What is being freed, the last first: in steps, as clients wait for this thread too.
-    garbage: Vec<GarbageBag>,
-}
-
-impl<P: Platform> Runner<P> {
-    fn run(mut self, clock: &P::Clock) {
-        let mut idle = 0;
-        let mut busy_since_us: Option<u64> = None;
-        let mut steps = 0;
-        loop {
-            if self.step() {
-                idle = 0;
-                steps += 1;
-                let since_us = *busy_since_us.get_or_insert_with(|| clock.monotonic_ns() / 1000);
-                if steps >= BOOKKEEPING_JOBS {
-                    busy_since_us = Some(self.note_active(clock, since_us));
-                    steps = 0;
-                }
-                continue;
-            }
-            if let Some(since_us) = busy_since_us.take() {
-                self.note_active(clock, since_us);
-                steps = 0;
-            }
-            // ORDERING: pairs with the main thread's store in `shrink`.
-            if self.desk.stop.load(Ordering::Acquire) && self.outbox.flush() {
-                return;
-            }
-            idle += 1;
-            if idle < IDLE_LOOKS {
-                core::hint::spin_loop();
-            } else if idle < IDLE_LOOKS + IDLE_YIELDS {
-                P::Threads::yield_now();
-            } else {
-                self.sleep();
-                idle = 0;
-            }
-        }
-    }
-
-    fn note_active(&self, clock: &P::Clock, since_us: u64) -> u64 {
-        let now_us = clock.monotonic_ns() / 1000;
-        // ORDERING: statistics only; at least one, so that short work shows.
-        self.desk.active_us.fetch_add(now_us.saturating_sub(since_us).max(1), Ordering::Relaxed);
-        now_us
-    }
-
-    /// Does what there is to do: private jobs first, then one that is shared. Returns whether there was something.
-    fn step(&mut self) -> bool {
-        // Over a full outbox no further work is taken.
-        if !self.outbox.flush() {
-            P::Threads::yield_now();
-            return true;
-        }
-        let mut did = false;
-        for _ in 0..PRIVATE_BATCH {
-            let Some(word) = self.private.pop() else { break };
-            self.work(word);
-            did = true;
-        }
-        if self.may_take_shared()
-            && let Some(word) = self.inbox.pop()
-        {
-            self.work(word);
-            did = true;
-        }
-        self.free_some() || did
-    }
-
-    /// Frees part of what there is to free. Returns whether there was something.
-    fn free_some(&mut self) -> bool {
-        let Some(bag) = self.garbage.last_mut() else { return false };
-        let is_small = match bag.garbage.last_mut() {
-            // Nothing is left of it then but itself.
-            Some(Garbage::Object(object)) => object.dismantle(FREE_BATCH) > 0,
-            Some(Garbage::Bytes(_)) | None => true,
-        };
-        if is_small {
-            bag.garbage.pop();
-        }
-        if bag.garbage.is_empty() {
-            let (objects, bytes) = (bag.objects, bag.bytes);
-            self.garbage.pop();
-            // ORDERING: statistics only.
-            self.signals.objects_freed.fetch_add(objects, Ordering::Relaxed);
-            // ORDERING: statistics only.
-            self.signals.bytes_freed.fetch_add(bytes, Ordering::Relaxed);
-        }
-        true
-    }
-
-    fn may_take_shared(&self) -> bool {
-        // ORDERING: a late reading only means that one more job, or one fewer, is taken here.
-        self.index < self.signals.running.load(Ordering::Relaxed)
-    }
-
-    fn work(&mut self, word: PlatformWord<P>) {
-        let back = match word.into_job() {
-            Job::Read(mut client) => {
-                let rules = Rules { limits: client.limits, requests_max: REQUESTS_MAX, hasher: self.hasher };
-                receive::<P::Net>(&mut client, &mut self.scratch, &rules);
-                Job::Read(client)
-            }
-            Job::Write(mut client) => {
-                client.gone = transmit::<P::Net>(&mut client).is_err();
-                Job::Write(client)
-            }
-            Job::Poll(mut poll) => {
-                let events = &mut poll.events;
-                // What went wrong will show when the main thread polls itself.
-                let _ = poll.poller.wait(Some(0), &mut |event| events.push(event));
-                Job::Poll(poll)
-            }
-            Job::Free(bag) => {
-                self.garbage.push(*bag);
-                return;
-            }
-        };
-        let mut word = Word::new(back);
-        while let Err(again) = self.outbox.push(word) {
-            word = again;
-            self.outbox.flush();
-            P::Threads::yield_now();
-        }
-        self.tell_main();
-    }
-
-    /// Wakes the main thread if it waits.
-    fn tell_main(&self) {
-        // ORDERING: pairs with the fence in `Crew::begin_wait`.
-        fence(Ordering::SeqCst);
-        let waits = &self.signals.main_waits;
-        // ORDERING: the fence above; the swap claims the wake-up.
-        if waits.load(Ordering::Relaxed) && waits.swap(false, Ordering::Relaxed) {
-            self.signals.waker.wake();
-        }
-    }
-
-    /// Sleeps until there is something to do.
-    fn sleep(&mut self) {
-        // ORDERING: with the fence, pairs with `Crew::announce`: either it sees this, or the job is seen below.
-        self.desk.asleep.store(true, Ordering::Relaxed);
-        // ORDERING: see above.
-        fence(Ordering::SeqCst);
-        let has_work = !self.private.is_empty() || (self.may_take_shared() && !self.inbox.is_empty());
-        // ORDERING: pairs with the main thread's stores in `announce` and `shrink`.
-        while !has_work && self.desk.asleep.load(Ordering::Acquire) && !self.desk.stop.load(Ordering::Acquire)
-        {
-            P::Threads::park();
-        }
-        // ORDERING: only this thread and a waker that has been seen write it.
-        self.desk.asleep.store(false, Ordering::Relaxed);
+        self.signals.main_waits.store(AWAKE, Ordering::Relaxed);
     }
 }

@@ -166,6 +166,12 @@ impl<T, S: Slots<Sequenced<T>>, H: Deref<Target = Ring<T, S>>> Producer<T, S, H>
         Ok(())
     }
 
+    /// Items wait for [`Self::flush`].
+    #[inline]
+    pub fn holds_back(&self) -> bool {
+        !self.held.is_empty()
+    }
+
     /// Fills the slots of held tickets as far as they are empty by now. Returns whether nothing is held any more.
     pub fn flush(&mut self) -> bool {
         while let Some((ticket, item)) = self.held.pop_front() {

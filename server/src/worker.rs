@@ -1,0 +1,261 @@
+//! An I/O thread's own side: takes jobs, does them, sends them back, sleeps when there are none.
+
+use core::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering, fence};
+use std::sync::Arc;
+
+use vireo_core::keyspace::{Garbage, KeyHasher};
+use vireo_core::offload::{Job, Word};
+use vireo_core::platform::{Clock, Platform, Poller, Threads, Wake};
+use vireo_core::queue::{mpsc, spmc, spsc};
+
+use crate::client_io::{receive, transmit};
+use crate::parsed::Rules;
+use crate::workers::{GarbageBag, PlatformWord};
+
+/// Private jobs that a thread does before it looks at the shared inbox.
+const PRIVATE_BATCH: usize = 32;
+/// Allocations that a thread frees before it looks at its inboxes again: some 50 us.
+const FREE_BATCH: usize = 512;
+/// Looks at empty inboxes before a thread goes to sleep: a few microseconds.
+const IDLE_LOOKS: u32 = 400;
+/// Times that it then lets others run, before it sleeps: waking it costs the main thread more.
+const IDLE_YIELDS: u32 = 20;
+/// Jobs after which a busy thread writes down how long it has worked.
+const BOOKKEEPING_JOBS: u32 = 64;
+/// Results after which a busy thread tells the main thread of them, if that sleeps.
+const UNTOLD_MAX: u32 = 16;
+/// Requests that a thread parses at once.
+const REQUESTS_MAX: usize = 512;
+
+/// The main thread needs no waking.
+pub(crate) const AWAKE: u8 = 0;
+/// It waits in the poller.
+pub(crate) const POLLS: u8 = 1;
+/// It is parked.
+pub(crate) const PARKED: u8 = 2;
+
+/// What all threads share besides the queues.
+pub(crate) struct Signals<W, U> {
+    /// Threads with a smaller index take shared jobs.
+    pub(crate) running: AtomicUsize,
+    /// How the main thread waits for results and wants to be woken.
+    pub(crate) main_waits: AtomicU8,
+    /// Objects that threads have freed, and what was held by all they have freed.
+    pub(crate) objects_freed: AtomicU64,
+    pub(crate) bytes_freed: AtomicU64,
+    pub(crate) waker: W,
+    pub(crate) unparker: U,
+}
+
+/// The signals of a platform.
+pub(crate) type PlatformSignals<P> =
+    Signals<<<P as Platform>::Poller as Poller>::Waker, <<P as Platform>::Threads as Threads>::Unparker>;
+
+/// What the main thread and one I/O thread share.
+#[derive(Debug, Default)]
+pub(crate) struct Desk {
+    pub(crate) asleep: AtomicBool,
+    pub(crate) stop: AtomicBool,
+    pub(crate) active_us: AtomicU64,
+}
+
+/// A thread that panics would leave the main thread waiting for its clients for ever.
+struct AbortOnPanic;
+
+impl Drop for AbortOnPanic {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            std::process::abort();
+        }
+    }
+}
+
+/// An I/O thread's own side.
+pub(crate) struct Runner<P: Platform> {
+    pub(crate) index: usize,
+    pub(crate) inbox: spmc::BoxedConsumer<PlatformWord<P>>,
+    pub(crate) private: spsc::BoxedConsumer<PlatformWord<P>>,
+    pub(crate) outbox: mpsc::BoxedProducer<PlatformWord<P>>,
+    pub(crate) signals: Arc<PlatformSignals<P>>,
+    pub(crate) desk: Arc<Desk>,
+    pub(crate) scratch: Box<[u8]>,
+    pub(crate) hasher: KeyHasher,
+    /// What is being freed, the last first: in steps, as clients wait for this thread too.
+    pub(crate) garbage: Vec<GarbageBag>,
+    /// Results that the main thread was not woken for yet.
+    pub(crate) untold: u32,
+}
+
+impl<P: Platform> Runner<P> {
+    /// Works until it is told to stop.
+    pub(crate) fn run(mut self, clock: &P::Clock) {
+        let _ends_the_process = AbortOnPanic;
+        let mut idle = 0;
+        let mut busy_since_us: Option<u64> = None;
+        let mut steps = 0;
+        loop {
+            if self.step() {
+                idle = 0;
+                steps += 1;
+                let since_us = *busy_since_us.get_or_insert_with(|| clock.monotonic_ns() / 1000);
+                if steps >= BOOKKEEPING_JOBS {
+                    busy_since_us = Some(self.note_active(clock, since_us));
+                    steps = 0;
+                }
+                continue;
+            }
+            if let Some(since_us) = busy_since_us.take() {
+                self.note_active(clock, since_us);
+                steps = 0;
+            }
+            // ORDERING: pairs with the main thread's store in `shrink`.
+            if self.desk.stop.load(Ordering::Acquire) && self.outbox.flush() {
+                return;
+            }
+            idle += 1;
+            if idle < IDLE_LOOKS {
+                core::hint::spin_loop();
+            } else if idle < IDLE_LOOKS + IDLE_YIELDS {
+                P::Threads::yield_now();
+            } else {
+                self.sleep();
+                idle = 0;
+            }
+        }
+    }
+
+    fn note_active(&self, clock: &P::Clock, since_us: u64) -> u64 {
+        let now_us = clock.monotonic_ns() / 1000;
+        // ORDERING: statistics only; at least one, so that short work shows.
+        self.desk.active_us.fetch_add(now_us.saturating_sub(since_us).max(1), Ordering::Relaxed);
+        now_us
+    }
+
+    /// Does what there is to do: private jobs first, then one that is shared. Returns whether there was something.
+    fn step(&mut self) -> bool {
+        if self.outbox.holds_back() {
+            // Over a full outbox no further work is taken.
+            if !self.outbox.flush() {
+                P::Threads::yield_now();
+                return true;
+            }
+            self.untold += 1;
+        }
+        let mut did = false;
+        for _ in 0..PRIVATE_BATCH {
+            let Some(word) = self.private.pop() else { break };
+            self.work(word);
+            did = true;
+        }
+        if self.may_take_shared()
+            && let Some(word) = self.inbox.pop()
+        {
+            if self.inbox.is_empty() {
+                // The main thread can bring more while the last is done.
+                self.tell_main();
+            }
+            self.work(word);
+            return true;
+        }
+        self.tell_main();
+        self.free_some() || did
+    }
+
+    /// Frees part of what there is to free. Returns whether there was something.
+    fn free_some(&mut self) -> bool {
+        let Some(bag) = self.garbage.last_mut() else { return false };
+        let is_small = match bag.garbage.last_mut() {
+            // Nothing is left of it then but itself.
+            Some(Garbage::Object(object)) => object.dismantle(FREE_BATCH) > 0,
+            Some(Garbage::Bytes(_)) | None => true,
+        };
+        if is_small {
+            bag.garbage.pop();
+        }
+        if bag.garbage.is_empty() {
+            let (objects, bytes) = (bag.objects, bag.bytes);
+            self.garbage.pop();
+            // ORDERING: statistics only.
+            self.signals.objects_freed.fetch_add(objects, Ordering::Relaxed);
+            // ORDERING: statistics only.
+            self.signals.bytes_freed.fetch_add(bytes, Ordering::Relaxed);
+        }
+        true
+    }
+
+    fn may_take_shared(&self) -> bool {
+        // ORDERING: a late reading only means that one more job, or one fewer, is taken here.
+        self.index < self.signals.running.load(Ordering::Relaxed)
+    }
+
+    fn work(&mut self, word: PlatformWord<P>) {
+        let back = match word.into_job() {
+            Job::Read(mut client) => {
+                let rules = Rules { limits: client.limits, requests_max: REQUESTS_MAX, hasher: self.hasher };
+                receive::<P::Net>(&mut client, &mut self.scratch, &rules);
+                Job::Read(client)
+            }
+            Job::Write(mut client) => {
+                client.gone = transmit::<P::Net>(&mut client).is_err();
+                Job::Write(client)
+            }
+            Job::Poll(mut poll) => {
+                let events = &mut poll.events;
+                // What went wrong will show when the main thread polls itself.
+                let _ = poll.poller.wait(Some(0), &mut |event| events.push(event));
+                Job::Poll(poll)
+            }
+            Job::Free(bag) => {
+                self.garbage.push(*bag);
+                return;
+            }
+        };
+        let mut word = Word::new(back);
+        while let Err(again) = self.outbox.push(word) {
+            word = again;
+            self.outbox.flush();
+            self.tell_main();
+            P::Threads::yield_now();
+        }
+        self.untold += 1;
+        if self.untold >= UNTOLD_MAX {
+            self.tell_main();
+        }
+    }
+
+    /// Wakes the main thread if it waits and there is something that it was not told.
+    fn tell_main(&mut self) {
+        if core::mem::take(&mut self.untold) == 0 {
+            return;
+        }
+        // ORDERING: pairs with the fence in `Crew::begin_wait`.
+        fence(Ordering::SeqCst);
+        let waits = &self.signals.main_waits;
+        // ORDERING: the fence above; the swap claims the wake-up.
+        if waits.load(Ordering::Relaxed) == AWAKE {
+            return;
+        }
+        // ORDERING: see above.
+        match waits.swap(AWAKE, Ordering::Relaxed) {
+            POLLS => self.signals.waker.wake(),
+            PARKED => self.signals.unparker.wake(),
+            _ => {}
+        }
+    }
+
+    /// Sleeps until there is something to do.
+    fn sleep(&mut self) {
+        // ORDERING: with the fence, pairs with `Crew::announce`: either it sees this, or the job is seen below.
+        self.desk.asleep.store(true, Ordering::Relaxed);
+        // ORDERING: see above.
+        fence(Ordering::SeqCst);
+        let has_work = !self.private.is_empty() || (self.may_take_shared() && !self.inbox.is_empty());
+        // ORDERING: pairs with the main thread's stores in `announce` and `shrink`.
+        while !has_work && self.desk.asleep.load(Ordering::Acquire) && !self.desk.stop.load(Ordering::Acquire)
+        {
+            P::Threads::park();
+        }
+        // ORDERING: only this thread and a waker that has been seen write it.
+        self.desk.asleep.store(false, Ordering::Relaxed);
+    }
+}
