@@ -2,24 +2,8 @@
 //!
 //! The readiness that their pollers tell is edge triggered.
 
+use vireo_backend::Backend;
 use vireo_core::platform::Platform;
-
-#[cfg(any(target_os = "freebsd", target_os = "openbsd", target_os = "netbsd", target_os = "dragonfly"))]
-use vireo_backend_bsd::Bsd as Backend;
-#[cfg(target_os = "linux")]
-use vireo_backend_linux::Linux as Backend;
-#[cfg(target_os = "macos")]
-use vireo_backend_macos::MacOs as Backend;
-
-#[cfg(not(any(
-    target_os = "linux",
-    target_os = "macos",
-    target_os = "freebsd",
-    target_os = "openbsd",
-    target_os = "netbsd",
-    target_os = "dragonfly"
-)))]
-compile_error!("Vireo has no backend for this system: see core::platform for what one must provide");
 
 /// Sockets.
 pub(crate) type Net = <Backend as Platform>::Net;
