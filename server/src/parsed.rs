@@ -391,13 +391,7 @@ mod tests {
     fn members_are_found_ahead() {
         let rules = rules(64);
         let mut keyspace = Keyspace::new(Layout { databases: 1, shard_bits: 0 }, HashSeed([7; 16]));
-        let now = Now {
-            unix_ms: 0,
-            access: AccessPolicy::Lru,
-            touch: false,
-            keeps_expired: false,
-            sees_expired: false,
-        };
+        let now = Now::new(0, AccessPolicy::Lru);
         let limits =
             SetRules { intset_entries: 0, listpack_entries: 0, listpack_value: 0, hasher: rules.hasher };
         let mut keys = keyspace.keys(0, now);

@@ -7,28 +7,23 @@ use crate::config::Config;
 use crate::keyspace::{AccessPolicy, Now};
 
 /// The keyspace's view of a moment for what no client asks for: it leaves no mark on keys.
+#[inline]
 pub(super) fn plain(now: Moment, config: &Config) -> Now {
-    Now {
-        unix_ms: now.unix_ms(),
-        access: config.settings().access.unwrap_or(AccessPolicy::Lru),
-        touch: false,
-        keeps_expired: false,
-        sees_expired: false,
-    }
+    let access = config.settings().access.unwrap_or(AccessPolicy::Lru);
+    Now { touch: false, ..Now::new(now.unix_ms(), access) }
 }
 
 /// The keyspace's view of a moment for a command of this client.
 #[inline]
 pub(super) fn keyspace_now(now: Moment, session: &Session, shared: &Shared) -> Now {
-    let settings = shared.config.settings();
+    let (settings, plain) = (shared.config.settings(), plain(now, &shared.config));
     Now {
-        unix_ms: now.unix_ms(),
-        access: settings.access.unwrap_or(AccessPolicy::Lru),
         //= valkey 9.1 CLIENT PAUSE: nothing expires while clients are paused
         //= valkey 9.1 import-mode: what has expired stays, for the source of the import to remove
         keeps_expired: settings.import_mode
-            || shared.pause.is_set() && shared.pause.kind(now.unix_ms()).is_some(),
+            || shared.pause.is_set() && shared.pause.kind(plain.unix_ms).is_some(),
         sees_expired: settings.import_mode && session.flags.contains(SessionFlags::IMPORT_SOURCE),
         touch: !session.flags.contains(SessionFlags::NO_TOUCH),
+        ..plain
     }
 }

@@ -80,26 +80,22 @@ mod tests {
     use super::{AccessPolicy, frequency, idle_seconds, initial, touched};
     use crate::keyspace::Now;
 
-    fn at(unix_ms: i64, access: AccessPolicy) -> Now {
-        Now { unix_ms, access, touch: true, keeps_expired: false, sees_expired: false }
-    }
-
     #[test]
     fn lru_counts_seconds_through_a_wrap() {
-        let clock = initial(&at(0xff_fff0 * 1000, AccessPolicy::Lru));
-        assert_eq!(idle_seconds(clock, &at(0xff_fff0 * 1000 + 32_000, AccessPolicy::Lru)), 32);
+        let clock = initial(&Now::new(0xff_fff0 * 1000, AccessPolicy::Lru));
+        assert_eq!(idle_seconds(clock, &Now::new(0xff_fff0 * 1000 + 32_000, AccessPolicy::Lru)), 32);
     }
 
     #[test]
     fn lfu_rises_and_decays() {
         let lfu = AccessPolicy::Lfu { log_factor: 10, decay_minutes: 1 };
-        let mut clock = initial(&at(0, lfu));
-        assert_eq!(frequency(clock, &at(0, lfu)), 5);
+        let mut clock = initial(&Now::new(0, lfu));
+        assert_eq!(frequency(clock, &Now::new(0, lfu)), 5);
         for _ in 0..10 {
-            clock = touched(clock, &at(0, lfu), 0);
+            clock = touched(clock, &Now::new(0, lfu), 0);
         }
-        assert_eq!(frequency(clock, &at(0, lfu)), 15);
-        assert_eq!(frequency(clock, &at(3 * 60_000, lfu)), 12);
-        assert_eq!(frequency(touched(clock, &at(0, lfu), u64::MAX), &at(0, lfu)), 15);
+        assert_eq!(frequency(clock, &Now::new(0, lfu)), 15);
+        assert_eq!(frequency(clock, &Now::new(3 * 60_000, lfu)), 12);
+        assert_eq!(frequency(touched(clock, &Now::new(0, lfu), u64::MAX), &Now::new(0, lfu)), 15);
     }
 }

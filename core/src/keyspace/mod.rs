@@ -63,6 +63,12 @@ pub struct Now {
 }
 
 impl Now {
+    /// Returns a moment that nothing special holds for: reads leave their mark, what has expired goes.
+    #[inline]
+    pub const fn new(unix_ms: i64, access: AccessPolicy) -> Self {
+        Self { unix_ms, access, touch: true, keeps_expired: false, sees_expired: false }
+    }
+
     /// A key with this expiry is not there any more.
     #[inline]
     pub(super) fn is_over(&self, at: i64) -> bool {

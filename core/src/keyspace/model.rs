@@ -67,14 +67,7 @@ pub fn run(ops: &[Op], shard_bits: u8) {
     }
     keyspace.check();
     while keyspace.reclaim_step(8) {}
-    let now = Now {
-        unix_ms: now_ms,
-        access: AccessPolicy::Lru,
-        touch: true,
-        keeps_expired: false,
-        sees_expired: false,
-    };
-    let keys = keyspace.keys(0, now);
+    let keys = keyspace.keys(0, Now::new(now_ms, AccessPolicy::Lru));
     let mut all = Model::new();
     keys.for_each(|entry| {
         if !keys.is_expired(entry) {
@@ -92,13 +85,7 @@ fn text(view: StringView<'_>) -> Vec<u8> {
 }
 
 fn apply(keyspace: &mut Keyspace, model: &mut Model, scan: &mut ScanWatch, op: &Op, now_ms: i64) {
-    let now = Now {
-        unix_ms: now_ms,
-        access: AccessPolicy::Lru,
-        touch: true,
-        keeps_expired: false,
-        sees_expired: false,
-    };
+    let now = Now::new(now_ms, AccessPolicy::Lru);
     let mut keys = keyspace.keys(0, now);
     match op {
         Op::Set(number, value, ttl) => {

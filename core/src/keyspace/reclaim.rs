@@ -229,13 +229,7 @@ mod tests {
     use crate::types::listpack::Element;
     use crate::types::set::{Set, SetRules};
 
-    const NOW: Now = Now {
-        unix_ms: 1_000_000,
-        access: AccessPolicy::Lru,
-        touch: true,
-        keeps_expired: false,
-        sees_expired: false,
-    };
+    const NOW: Now = Now::new(1_000_000, AccessPolicy::Lru);
 
     fn keyspace() -> Keyspace {
         Keyspace::new(Layout { databases: 2, shard_bits: 0 }, HashSeed([7; 16]))

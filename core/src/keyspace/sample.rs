@@ -63,17 +63,8 @@ mod tests {
     #[test]
     fn whatever_is_there_is_found() {
         let mut keyspace = Keyspace::new(Layout { databases: 1, shard_bits: 0 }, HashSeed([3; 16]));
-        let (mut rng, now) = (
-            Rng::new(5),
-            Now {
-                unix_ms: 1000,
-                access: AccessPolicy::Lru,
-                touch: true,
-                keeps_expired: false,
-                sees_expired: false,
-            },
-        );
-        let mut keys = keyspace.keys(0, now);
+        let mut rng = Rng::new(5);
+        let mut keys = keyspace.keys(0, Now::new(1000, AccessPolicy::Lru));
         for number in 0..2000u64 {
             let bytes = number.to_le_bytes();
             let key = keys.key(&bytes);
