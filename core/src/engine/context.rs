@@ -214,9 +214,7 @@ pub struct Ctx<'a> {
 impl Ctx<'_> {
     /// When fields of hashes are looked at: those whose time has come by then are not there.
     pub fn fields_ms(&self) -> i64 {
-        let sees_expired = self.shared.config.settings().import_mode
-            && self.session.flags.contains(SessionFlags::IMPORT_SOURCE);
-        if sees_expired { i64::MIN } else { self.now.unix_ms() }
+        self.keys.now().seen_ms()
     }
 
     /// The latest time to live that has passed when it is given: what gets it goes at once.

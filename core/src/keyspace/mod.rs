@@ -69,10 +69,17 @@ impl Now {
         Self { unix_ms, access, touch: true, keeps_expired: false, sees_expired: false }
     }
 
+    /// The moment that expiries are held against, ms since 1970: one before all of them where what has expired is there
+    /// all the same.
+    #[inline]
+    pub fn seen_ms(&self) -> i64 {
+        if self.sees_expired { i64::MIN } else { self.unix_ms }
+    }
+
     /// A key with this expiry is not there any more.
     #[inline]
     pub(super) fn is_over(&self, at: i64) -> bool {
-        self.unix_ms > at && !self.sees_expired
+        self.seen_ms() > at
     }
 }
 
