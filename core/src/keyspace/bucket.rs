@@ -10,7 +10,6 @@
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
-use core::ptr::NonNull;
 
 use super::address;
 use super::entry::EntryPtr;
@@ -31,7 +30,6 @@ pub(super) struct Bucket([u8; 64]);
 static_assertions::assert_eq_size!(Bucket, [u8; 64]);
 static_assertions::const_assert!(CHAINED + 1 + SLOTS * address::LEN == 64);
 static_assertions::const_assert!((align_of::<Bucket>() as u64).is_multiple_of(address::UNIT));
-static_assertions::assert_eq_size!(EntryPtr, *mut u8);
 
 /// A bucket without entries.
 pub(super) const EMPTY: Bucket = Bucket([0; 64]);
@@ -67,14 +65,20 @@ impl Bucket {
         self.0[..end].last_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes))
     }
 
+    /// The address in a slot.
     #[inline]
-    fn pointer(&self, slot: usize) -> *mut u8 {
-        address::pointer_of(self.word(slot) >> 16)
+    fn units(&self, slot: usize) -> u64 {
+        self.word(slot) >> 16
     }
 
     #[inline]
-    fn set_pointer(&mut self, slot: usize, pointer: *mut u8) {
-        let word = address::units_of(pointer) << 16 | self.word(slot) & 0xffff;
+    fn pointer(&self, slot: usize) -> *mut u8 {
+        address::pointer_of(self.units(slot))
+    }
+
+    #[inline]
+    fn set_units(&mut self, slot: usize, units: u64) {
+        let word = units << 16 | self.word(slot) & 0xffff;
         let end = CHAINED + 1 + (slot + 1) * address::LEN;
         if let Some(bytes) = self.0[..end].last_chunk_mut() {
             *bytes = word.to_le_bytes();
@@ -106,16 +110,14 @@ impl Bucket {
         if self.0[slot] == 0 {
             return None;
         }
-        let pointer = NonNull::new(self.pointer(slot))?;
-        // SAFETY: EntryPtr is a transparent pair of brackets around the pointer that `put` stored.
-        Some(unsafe { core::mem::transmute::<NonNull<u8>, EntryPtr>(pointer) })
+        // SAFETY: `put` stored the address of an entry here.
+        unsafe { EntryPtr::from_units(self.units(slot)) }
     }
 
     #[inline]
     fn put(&mut self, slot: usize, tag: u8, entry: EntryPtr) {
         self.0[slot] = tag;
-        // SAFETY: EntryPtr is a transparent pair of brackets around a pointer.
-        self.set_pointer(slot, unsafe { core::mem::transmute::<EntryPtr, *mut u8>(entry) });
+        self.set_units(slot, entry.units());
     }
 
     /// Slots whose tag is `tag`: bit `i` for slot `i`. May name others too, seldom.
@@ -175,7 +177,7 @@ impl Bucket {
         fresh.put(1, tag, entry);
         bucket.0[LAST] = 0;
         bucket.0[CHAINED] = 1;
-        bucket.set_pointer(LAST, Box::into_raw(fresh).cast());
+        bucket.set_units(LAST, address::units_of(Box::into_raw(fresh).cast()));
         1
     }
 
@@ -249,7 +251,6 @@ mod tests {
     use alloc::vec::Vec;
 
     use super::{EMPTY, SLOTS};
-    use crate::keyspace::address::UNIT;
     use crate::keyspace::entry::{EntryPtr, NewValue};
     use crate::keyspace::slab::Slab;
 
@@ -289,16 +290,14 @@ mod tests {
     }
 
     #[test]
-    #[cfg(target_pointer_width = "64")]
     fn slots_leave_each_other_alone() {
         let mut bucket = EMPTY;
         bucket.0[..=SLOTS].fill(0xa5);
-        let address =
-            |slot: usize| (0x7_1234_5678_9abc + slot * 0x1111) & !(usize::try_from(UNIT).unwrap() - 1);
+        let units = |slot: usize| 0xe246_8acf_1357 + slot as u64 * 0x1111;
         for slot in (0..SLOTS).chain((0..SLOTS).rev()) {
-            bucket.set_pointer(slot, core::ptr::without_provenance_mut(address(slot)));
+            bucket.set_units(slot, units(slot));
         }
-        assert!((0..SLOTS).all(|slot| bucket.pointer(slot).addr() == address(slot)));
+        assert!((0..SLOTS).all(|slot| bucket.units(slot) == units(slot)));
         assert!(bucket.0[..=SLOTS].iter().all(|&byte| byte == 0xa5));
     }
 }

@@ -146,7 +146,6 @@ pub enum StringView<'a> {
 }
 
 /// Owns an entry; freed only by its shard.
-#[repr(transparent)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct EntryPtr(NonNull<u8>);
 
@@ -158,14 +157,15 @@ impl Timed for EntryPtr {
 
     #[inline]
     fn pack(self) -> Self::Packed {
-        let [a, b, c, d, e, f, ..] = address::units_of(self.0.as_ptr()).to_le_bytes();
+        let [a, b, c, d, e, f, ..] = self.units().to_le_bytes();
         [a, b, c, d, e, f]
     }
 
     #[inline]
     fn unpack([a, b, c, d, e, f]: Self::Packed) -> Self {
-        let pointer = address::pointer_of(u64::from_le_bytes([a, b, c, d, e, f, 0, 0]));
-        Self(NonNull::new(pointer).unwrap_or(NonNull::dangling()))
+        let units = u64::from_le_bytes([a, b, c, d, e, f, 0, 0]);
+        // SAFETY: `pack` made them of an entry's address.
+        unsafe { Self::from_units(units) }.unwrap_or(Self(NonNull::dangling()))
     }
 }
 
@@ -248,6 +248,21 @@ impl EntryPtr {
         // SAFETY: the caller's contract, and the length is the one it was allocated with.
         unsafe { slab.free(self.0, parts.len()) }
         large
+    }
+
+    /// Its address, as tables and indexes keep it.
+    #[inline]
+    pub(super) fn units(self) -> u64 {
+        address::units_of(self.0.as_ptr())
+    }
+
+    /// The entry at an address.
+    ///
+    /// # Safety
+    /// It is what [`Self::units`] gave for an entry.
+    #[inline]
+    pub(super) unsafe fn from_units(units: u64) -> Option<Self> {
+        NonNull::new(address::pointer_of(units)).map(Self)
     }
 
     /// The entry as its table lends it out.
