@@ -1,4 +1,4 @@
-//! Starts the built server for a test, on a port of its own, and ends it with the test.
+//! The built server in a test, and connections to it.
 #![allow(
     dead_code,
     unreachable_pub,
@@ -9,15 +9,11 @@
 use core::time::Duration;
 use std::io::{Read, Write};
 use std::net::TcpStream;
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 
-/// A running server; it is killed and its folder removed when this is dropped.
-pub(crate) struct TestServer {
-    child: Child,
-    /// Removed with the server.
-    _folder: tempfile::TempDir,
-    port: u16,
-}
+mod start;
+
+pub(crate) use self::start::TestServer;
 
 impl TestServer {
     /// Starts a server with a configuration file, which must not name a port.
@@ -26,54 +22,23 @@ impl TestServer {
     }
 
     /// Starts a server with further options, in the order given; a configuration file comes first.
-    pub(crate) fn start(options: &[&str]) -> Self {
-        // The system names a free port; should somebody else take it in between, another is tried.
-        for _ in 0..20 {
-            if let Some(server) = Self::try_start(options) {
-                return server;
-            }
-        }
-        panic!("the server does not start");
-    }
-
+    ///
     /// Further options for every server come from the environment: the same tests run with I/O threads, for one.
-    fn try_start(options: &[&str]) -> Option<Self> {
+    pub(crate) fn start(options: &[&str]) -> Self {
         let more = std::env::var("VIREO_TEST_OPTIONS").unwrap_or_default();
-        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let folder = tempfile::tempdir().unwrap();
-        let log = std::fs::File::create(folder.path().join("log")).unwrap();
         let (file, options) = match options {
             [file, rest @ ..] if !file.starts_with("--") => (Some(file), rest),
             all => (None, all),
         };
-        let mut child = Command::new(env!("CARGO_BIN_EXE_vireo-server"))
-            .args(file)
-            .args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--enable-debug-command", "yes"])
-            .args(more.split_whitespace())
-            .args(options)
-            .current_dir(folder.path())
-            .stdin(Stdio::null())
-            .stdout(log)
-            .stderr(Stdio::inherit())
-            .spawn()
-            .unwrap();
-        loop {
-            if let Ok(mut stream) = TcpStream::connect(("127.0.0.1", port)) {
-                stream.write_all(b"PING\r\n").unwrap();
-                if stream.read(&mut [0; 1]).is_ok_and(|count| count == 1) {
-                    return Some(Self { child, _folder: folder, port });
-                }
-            }
-            if child.try_wait().unwrap().is_some() {
-                return None;
-            }
-            std::thread::yield_now();
-        }
-    }
-
-    /// The port it listens on.
-    pub(crate) fn port(&self) -> u16 {
-        self.port
+        Self::start_command(|port| {
+            let mut command = Command::new(env!("CARGO_BIN_EXE_vireo-server"));
+            command
+                .args(file)
+                .args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--enable-debug-command", "yes"])
+                .args(more.split_whitespace())
+                .args(options);
+            command
+        })
     }
 
     /// Its process number.
@@ -99,13 +64,6 @@ impl TestServer {
         stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
         stream.set_nodelay(true).unwrap();
         Raw { stream }
-    }
-}
-
-impl Drop for TestServer {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
     }
 }
 

@@ -202,7 +202,7 @@ fn command_lines_that_are_refused() {
 #[test]
 fn output_that_nobody_reads() {
     let server = TestServer::start(&[]);
-    let mut child = common::command(&format!("-p {} -n 2000 -t get,set", server.port))
+    let mut child = common::command(&format!("-p {} -n 2000 -t get,set", server.port()))
         .stdout(std::process::Stdio::piped())
         .stderr(std::process::Stdio::piped())
         .spawn()

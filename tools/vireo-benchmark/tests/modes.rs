@@ -127,7 +127,7 @@ fn sessions() {
     assert_eq!(results["tests"][0]["requests"], 100);
     assert!(server.ask("INFO keyspace").contains("db3:keys=1,"));
     // A connection for each batch.
-    for place in [format!("-p {}", server.port), format!("-s {}", server.socket())] {
+    for place in [format!("-p {}", server.port()), format!("-s {}", server.socket())] {
         let before = server.info("total_connections_received");
         let run = common::load(&format!("{place} -k 0 -3 -n 300 -c 4 -t get -q"));
         assert!(run.err.starts_with("WARNING: Keepalive disabled"), "{run:?}");
@@ -141,7 +141,7 @@ fn passwords() {
     let server = TestServer::start(&["--requirepass", "secret"]);
     let run = server.load("-n 10 -t get -q");
     assert!(
-        run.err.starts_with(&format!("Node 127.0.0.1:{} replied with error:\nNOAUTH ", server.port)),
+        run.err.starts_with(&format!("Node 127.0.0.1:{} replied with error:\nNOAUTH ", server.port())),
         "{run:?}"
     );
     assert_eq!(run.code, Some(1));
@@ -150,7 +150,7 @@ fn passwords() {
     assert_eq!(run.code, Some(1));
     server.load("-n 10 -t get -q -a secret").well();
     server.load("-n 10 -t get -q --user default -a secret").well();
-    common::load(&format!("-u valkey://default:secret@127.0.0.1:{}/1 -n 10 -t set -q", server.port)).well();
+    common::load(&format!("-u valkey://default:secret@127.0.0.1:{}/1 -n 10 -t set -q", server.port())).well();
 }
 
 #[test]
@@ -158,7 +158,7 @@ fn commands_of_one_s_own() {
     let server = TestServer::start(&[]);
     server.load("-q -n 20 -c 2 -d 5 set k <__data__>").well();
     assert_eq!(server.ask("STRLEN k"), ":7");
-    let mut child = command(&format!("-p {} -q -n 5 -c 1 -x set in", server.port))
+    let mut child = command(&format!("-p {} -q -n 5 -c 1 -x set in", server.port()))
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()
@@ -253,13 +253,13 @@ fn charts() {
 fn for_ever_and_idle() {
     let mut server = TestServer::start(&[]);
     let mut child =
-        command(&format!("-p {} -l -q -n 50 -t get", server.port)).stdout(Stdio::piped()).spawn().unwrap();
+        command(&format!("-p {} -l -q -n 50 -t get", server.port())).stdout(Stdio::piped()).spawn().unwrap();
     let lines = BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap);
     let seen = lines.filter(|line| line.contains("GET: ") && line.ends_with(" msec")).take(3).count();
     child.kill().unwrap();
     child.wait().unwrap();
     assert_eq!(seen, 3);
-    let idle = command(&format!("-p {} -I -c 30", server.port))
+    let idle = command(&format!("-p {} -I -c 30", server.port()))
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()

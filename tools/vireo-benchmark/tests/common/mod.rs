@@ -10,8 +10,13 @@
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Command, Output, Stdio};
 use std::sync::OnceLock;
+
+#[path = "../../../../server/tests/common/start.rs"]
+mod start;
+
+pub(crate) use self::start::TestServer;
 
 /// The server's program: the one that was built beside the load generator, or one built now.
 fn server_program() -> &'static Path {
@@ -39,44 +44,16 @@ fn server_program() -> &'static Path {
     })
 }
 
-/// A running server; it is killed and its folder removed when this is dropped.
-pub(crate) struct TestServer {
-    child: Child,
-    folder: tempfile::TempDir,
-    pub port: u16,
-}
-
 impl TestServer {
     /// Starts a server with further options.
     pub(crate) fn start(options: &[&str]) -> Self {
-        // The system names a free port; should somebody else take it in between, another is tried.
-        (0..20).find_map(|_| Self::try_start(options)).expect("the server does not start")
-    }
-
-    fn try_start(options: &[&str]) -> Option<Self> {
-        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let folder = tempfile::tempdir().unwrap();
-        let log = std::fs::File::create(folder.path().join("log")).unwrap();
-        let mut child = Command::new(server_program())
-            .args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--unixsocket", "socket"])
-            .args(options)
-            .current_dir(folder.path())
-            .stdin(Stdio::null())
-            .stdout(log)
-            .spawn()
-            .unwrap();
-        loop {
-            if let Ok(mut stream) = TcpStream::connect(("127.0.0.1", port)) {
-                stream.write_all(b"PING\r\n").unwrap();
-                if stream.read(&mut [0; 1]).is_ok_and(|count| count == 1) {
-                    return Some(Self { child, folder, port });
-                }
-            }
-            if child.try_wait().unwrap().is_some() {
-                return None;
-            }
-            std::thread::yield_now();
-        }
+        Self::start_command(|port| {
+            let mut command = Command::new(server_program());
+            command
+                .args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--unixsocket", "socket"])
+                .args(options);
+            command
+        })
     }
 
     /// Its unix socket.
@@ -115,17 +92,6 @@ impl TestServer {
     /// Runs it and reads its results.
     pub(crate) fn results(&self, line: &str) -> serde_json::Value {
         results(&format!("-p {} {line}", self.port))
-    }
-
-    pub(crate) fn kill(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-impl Drop for TestServer {
-    fn drop(&mut self) {
-        self.kill();
     }
 }
 
