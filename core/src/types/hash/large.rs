@@ -7,7 +7,7 @@ use super::elements::Elements;
 use super::field::{Field, has_come};
 use crate::engine::Rng;
 use crate::keyspace::{ExpiryIndex, Key, KeyHasher, Stamp};
-use crate::types::members::{Handle, Keys, MemberIndex};
+use crate::types::members::{self, Handle, Keys, MemberIndex};
 
 /// Fields of a pair of buckets among which a random one is chosen; more are next to impossible.
 const GROUP_LEN_MAX: u64 = 48;
@@ -198,15 +198,10 @@ impl FieldTable {
     /// Frees about `budget` allocations of a hash that nobody uses any more. Returns what is left of the budget: more than
     /// 0 only when nothing is left to be freed. Nothing else may be asked of it once this has begun.
     pub(super) fn dismantle(&mut self, budget: usize) -> usize {
-        let mut left = budget;
-        while left > 0 {
+        members::dismantle(budget, || {
             let freed = self.elements.dismantle_page() + self.index.dismantle_buckets();
-            match freed + usize::from(self.times.dismantle_leaf()) {
-                0 => break,
-                freed => left = left.saturating_sub(freed),
-            }
-        }
-        left
+            freed + usize::from(self.times.dismantle_leaf())
+        })
     }
 
     /// Moves a field together with others, if removals have left much room between them.

@@ -19,3 +19,16 @@ pub(super) use self::handle::Handle;
 pub(super) use self::index::{Keys, MemberIndex};
 pub(super) use self::slots::{Members, Slots};
 pub(super) use self::store::{FREED, SLOT_LEN_MAX, Store};
+
+/// Frees about `budget` allocations in steps, each of which says how many it has freed, none when nothing is left. Returns
+/// what is left of the budget: more than 0 only when nothing is left to be freed.
+pub(super) fn dismantle(budget: usize, mut step: impl FnMut() -> usize) -> usize {
+    let mut left = budget;
+    while left > 0 {
+        match step() {
+            0 => break,
+            freed => left = left.saturating_sub(freed),
+        }
+    }
+    left
+}

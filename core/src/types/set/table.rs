@@ -4,7 +4,7 @@
 
 use crate::engine::Rng;
 use crate::keyspace::{Key, KeyHasher};
-use crate::types::members::{Handle, Keys, MemberIndex, Members, Slots};
+use crate::types::members::{self, Handle, Keys, MemberIndex, Members, Slots};
 
 /// What became of a member to be added.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -167,14 +167,7 @@ impl Table {
     /// Frees about `budget` allocations of a set that nobody uses any more. Returns what is left of the budget: more than
     /// 0 only when nothing is left to be freed. Nothing else may be asked of it once this has begun.
     pub fn dismantle(&mut self, budget: usize) -> usize {
-        let mut left = budget;
-        while left > 0 {
-            match self.slots.dismantle_page() + self.index.dismantle_buckets() {
-                0 => break,
-                freed => left = left.saturating_sub(freed),
-            }
-        }
-        left
+        members::dismantle(budget, || self.slots.dismantle_page() + self.index.dismantle_buckets())
     }
 
     /// Recounts everything.

@@ -12,7 +12,7 @@ use super::iter::Iter;
 use super::score::Score;
 use super::tree::Tree;
 use crate::keyspace::{Key, KeyHasher};
-use crate::types::members::{Keys, MemberIndex};
+use crate::types::members::{self, Keys, MemberIndex};
 
 /// What became of an insertion or a change of score.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -277,15 +277,10 @@ impl SortedSet {
     /// Frees about `budget` allocations of a set that nobody uses any more. Returns what is left of the budget: more than
     /// 0 only when nothing is left to be freed. Nothing else may be asked of it once this has begun.
     pub fn dismantle(&mut self, budget: usize) -> usize {
-        let mut left = budget;
-        while left > 0 {
+        members::dismantle(budget, || {
             let freed = self.elements.dismantle_page() + self.index.dismantle_buckets();
-            match freed + usize::from(self.tree.dismantle_leaf()) {
-                0 => break,
-                freed => left = left.saturating_sub(freed),
-            }
-        }
-        left
+            freed + usize::from(self.tree.dismantle_leaf())
+        })
     }
 
     pub(super) fn elements(&self) -> &Elements {
