@@ -12,7 +12,7 @@ fn op(data: &mut &[u8]) -> Option<Op> {
     let len = len.min(rest.len());
     let value = rest[..len].to_vec();
     *data = &rest[len.min(32)..];
-    Some(match kind % 11 {
+    Some(match kind % 13 {
         0 | 1 => Op::Set(key, value, (b & 4 != 0).then_some(c)),
         2 => Op::Get(key),
         3 => Op::Delete(key),
@@ -22,6 +22,8 @@ fn op(data: &mut &[u8]) -> Option<Op> {
         7 => Op::Rename(key, u16::from(c)),
         8 => Op::Advance(c / 8),
         9 => Op::Scan(c / 16),
+        10 => Op::Lend(key),
+        11 => Op::Return(c),
         _ => Op::ExpireStep(c),
     })
 }

@@ -89,8 +89,20 @@ pub(crate) fn send<N: Net>(connection: &mut Connection<N::Socket>, bytes: &[u8])
     }
 }
 
-/// Sends what waits for a connection, as much as there is room for.
-pub(crate) fn transmit<N: Net>(connection: &mut Connection<N::Socket>) -> Result<(), Gone> {
+/// Sends what waits for a connection, as much as there is room for. Lent values are put in by way of `whole`.
+pub(crate) fn transmit<N: Net>(
+    connection: &mut Connection<N::Socket>,
+    whole: &mut Vec<u8>,
+) -> Result<(), Gone> {
+    if connection.out.is_lent() {
+        whole.clear();
+        connection.out.fill(whole);
+        let sent = send::<N>(connection, whole)?;
+        connection.out.replace_first(whole, sent);
+        if sent < whole.len() {
+            return Ok(());
+        }
+    }
     while !connection.out.is_empty() {
         let mut pieces: [&[u8]; PIECES_MAX] = [&[]; PIECES_MAX];
         let used = connection.out.slices(&mut pieces);

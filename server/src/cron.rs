@@ -156,6 +156,7 @@ impl<P: Platform> Outside<P> {
         if engine.shared.tracking.clients() > 0 {
             engine.shared.limit_tracked_keys();
         }
+        engine.keyspace.settle_loans();
         self.scale_threads(engine, 0);
         let slots = self.connections.slots_len();
         let share = slots / usize::try_from(hz).unwrap_or(1);

@@ -5,7 +5,7 @@
 
 use std::collections::VecDeque;
 
-use vireo_core::keyspace::SharedBytes;
+use vireo_core::keyspace::{Loan, SharedBytes};
 
 /// Small leftovers are copied together up to this size; larger ones become chunks without a copy.
 const CHUNK_LEN: usize = 16 * 1024;
@@ -58,6 +58,10 @@ pub(crate) struct OutBuf {
     shared: usize,
     /// An emptied chunk, for the next replies.
     spare: Vec<u8>,
+    /// Values that are to be put into the first chunk before it is sent; kept when that is done, until it is taken back.
+    loan: Option<Box<Loan>>,
+    /// Length of those that are not put in yet.
+    lent: usize,
 }
 
 impl OutBuf {
@@ -68,7 +72,44 @@ impl OutBuf {
 
     /// Bytes that wait.
     pub(crate) fn len(&self) -> usize {
-        self.len - self.sent
+        self.len - self.sent + self.lent
+    }
+
+    /// Adds values that belong into the first chunk, which is the only one and whole.
+    pub(crate) fn lend(&mut self, loan: Box<Loan>) {
+        debug_assert!(self.chunks.len() == 1 && self.sent == 0, "positions count from the first byte");
+        self.lent = loan.len();
+        self.loan = Some(loan);
+    }
+
+    /// Values wait to be put in.
+    pub(crate) fn is_lent(&self) -> bool {
+        self.lent > 0
+    }
+
+    /// Appends the first chunk with the values put in.
+    pub(crate) fn fill(&self, into: &mut Vec<u8>) {
+        if let (Some(Chunk::Own(first)), Some(loan)) = (self.chunks.front(), &self.loan) {
+            loan.fill(first, into);
+        }
+    }
+
+    /// The first chunk has become `filled`, of which `sent` bytes are sent.
+    pub(crate) fn replace_first(&mut self, filled: &[u8], sent: usize) {
+        self.lent = 0;
+        self.consume(self.chunks.front().map_or(0, |first| first.bytes().len()));
+        if sent < filled.len() {
+            let rest = filled[sent..].to_vec();
+            self.len += rest.len();
+            self.memory += rest.capacity();
+            self.chunks.push_front(Chunk::Own(rest));
+        }
+    }
+
+    /// Takes the loan back.
+    pub(crate) fn take_loan(&mut self) -> Option<Box<Loan>> {
+        debug_assert!(!self.is_lent(), "a loan ends when its values are put in");
+        self.loan.take()
     }
 
     /// Takes the last chunk out, to be written to and given back by [`Self::put_tail`]; an empty one, one of the pool if
@@ -121,7 +162,7 @@ impl OutBuf {
             Some(Chunk::Own(first)) if first.capacity() <= CHUNK_LEN => first,
             _ => return self.held_beside(0, 0, self.chunks.len()),
         };
-        self.held_beside(first.capacity(), first.len() - self.sent, self.chunks.len() - 1)
+        self.held_beside(first.capacity(), first.len() - self.sent + self.lent, self.chunks.len() - 1)
     }
 
     fn held_beside(&self, first: usize, len: usize, chunks: usize) -> Held {
@@ -205,6 +246,8 @@ impl OutBuf {
 
 #[cfg(test)]
 mod tests {
+    use vireo_core::keyspace::{AccessPolicy, ExpireChange, HashSeed, Keyspace, Layout, Now};
+
     use super::{CHUNK_LEN, Chunk, Held, OutBuf};
 
     /// What it holds, counted anew.
@@ -257,6 +300,36 @@ mod tests {
             }
             assert_eq!(out.len(), expected.len());
             assert_eq!(drain(&mut out, step), expected);
+        }
+    }
+
+    /// A chunk with one value of 200 bytes lent into it, in a keyspace that must stay.
+    fn lent() -> (Keyspace, OutBuf, Vec<u8>) {
+        let mut keyspace = Keyspace::new(Layout { databases: 1, shard_bits: 0 }, HashSeed([1; 16]));
+        let mut loan = Box::new(keyspace.new_loan());
+        let mut keys = keyspace.keys(0, Now::new(0, AccessPolicy::Lru));
+        let key = keys.key(b"key");
+        keys.set_string(key, &[b'v'; 200], ExpireChange::Clear);
+        assert!(keys.lend(key, &mut loan, |_| 6));
+        let mut out = OutBuf::default();
+        out.put_tail(b"$200\r\n\r\n+PONG\r\n".to_vec());
+        out.lend(loan);
+        let expected = [&b"$200\r\n"[..], &[b'v'; 200], b"\r\n+PONG\r\n"].concat();
+        (keyspace, out, expected)
+    }
+
+    #[test]
+    fn lent_values_are_put_into_the_first_chunk() {
+        for sent in [0, 1, 100, 214] {
+            let (_keyspace, mut out, expected) = lent();
+            assert_eq!((out.len(), out.held().len), (expected.len(), expected.len()));
+            let mut whole = Vec::new();
+            out.fill(&mut whole);
+            assert_eq!(whole, expected);
+            out.replace_first(&whole, sent);
+            assert!(out.take_loan().is_some_and(|loan| loan.len() == 200));
+            out.push(b"+more\r\n");
+            assert_eq!(drain(&mut out, 50), [&expected[sent..], b"+more\r\n"].concat());
         }
     }
 

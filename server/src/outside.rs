@@ -308,7 +308,8 @@ impl<P: Platform> Outside<P> {
 
     /// Sends what waits for a connection, as much as there is room for; the poller tells when there is room for the rest.
     fn flush(&mut self, connection: &mut Connection<Socket<P>>) -> Result<(), Gone> {
-        client_io::transmit::<P::Net>(connection)?;
+        client_io::transmit::<P::Net>(connection, &mut Vec::new())?;
+        drop(connection.out.take_loan());
         if connection.out.is_empty() {
             // Who is told of something now and then is not to hold a chunk for it.
             connection.out.shrink();

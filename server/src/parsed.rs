@@ -52,6 +52,8 @@ pub(crate) struct Request {
     has_object: bool,
     /// Hash of the object's member that it is about.
     member: Option<u64>,
+    /// Strings that it reads are put into its reply by another thread.
+    lends: bool,
     /// The command that the table has under its name.
     command: Option<&'static Command>,
 }
@@ -244,6 +246,7 @@ impl Parsed {
             is_same,
             has_object: false,
             member: None,
+            lends: false,
             command: None,
         };
         self.requests.push(request);
@@ -256,6 +259,7 @@ impl Parsed {
             let span = self.spans[request.first_span as usize..].first().filter(|_| request.spans > 0);
             let name = span.and_then(|span| buf.get(at..at + request.len)?.get(span.range()));
             request.command = name.and_then(vireo_core::commands::table::lookup);
+            request.lends = request.command.is_some_and(|command| matches!(command.name, "get" | "mget"));
             at += request.len;
         }
     }
@@ -301,6 +305,8 @@ impl Parsed {
         match step {
             // What the request before it has asked for is on its way.
             Step::Key(part) => {
+                let lends = request.lends && part == Prefetch::Third;
+                let part = if lends { Prefetch::ThirdLent } else { part };
                 if !request.is_same && keyspace.prefetch(db, hash, part) {
                     self.requests[index].has_object = true;
                 }

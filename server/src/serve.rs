@@ -7,7 +7,7 @@
 
 use vireo_core::engine::host::IoUse;
 use vireo_core::engine::{ClientSlot, Engine, Flow};
-use vireo_core::keyspace::SharedBytes;
+use vireo_core::keyspace::{Loan, SharedBytes};
 use vireo_core::platform::{Clock, Event, Net, Platform};
 use vireo_core::resp::{Limits, Proto, ProtocolError, Reply};
 
@@ -45,6 +45,9 @@ pub(crate) struct Server<P: Platform> {
     parsed: Parsed,
     /// Emptied chunks for replies.
     pub(crate) chunks: Vec<Vec<u8>>,
+    /// Loans that are out of use.
+    #[expect(clippy::vec_box, reason = "the box goes along with its client")]
+    pub(crate) loans: Vec<Box<Loan>>,
     /// What came back from I/O threads, before it is looked at.
     pub(crate) returned: Vec<PlatformWord<P>>,
     /// Clients that came back from being read, before they are executed together.
@@ -75,6 +78,7 @@ impl<P: Platform> Server<P> {
             reply_buf: Vec::with_capacity(REPLY_FLUSH_LEN),
             parsed: Parsed::default(),
             chunks: Vec::new(),
+            loans: Vec::new(),
             returned: Vec::new(),
             received: Vec::new(),
         }
@@ -271,12 +275,15 @@ impl<P: Platform> Server<P> {
     /// Executes what an I/O thread has read and parsed; the replies are left in the client's output.
     pub(crate) fn execute_received(&mut self, connection: &mut Connection<Socket<P>>) -> Result<(), Gone> {
         self.outside.current = Some((connection.slot, connection.io_use_sending()));
+        self.begin_lending(connection);
         let mut own = core::mem::take(&mut connection.read);
         let mut replies = connection.out.take_tail(&mut self.chunks);
         let before = replies.len();
         let (used, batch) = self.execute_with(connection, own.pending(), &mut replies, false);
-        connection.reply_peak = connection.reply_peak.max(replies.len().saturating_sub(before));
+        let written = replies.len().saturating_sub(before);
         connection.out.put_tail(replies);
+        let lent = self.end_lending(connection);
+        connection.reply_peak = connection.reply_peak.max(written + lent);
         if connection.out.is_empty() {
             // Nothing to send: the next client may have the buffer.
             connection.out.give_spare(&mut self.chunks);
@@ -415,8 +422,10 @@ impl<P: Platform> Server<P> {
     ) -> Option<Batch> {
         if !self.engine.shared.references.is_empty() {
             place_references(&mut connection.out, replies, &mut self.engine.shared.references);
+            // What is written from now on has other bytes before it.
+            self.end_lending(connection);
         }
-        let len = replies.len() + connection.out.len();
+        let len = replies.len() + connection.out.len() + self.engine.lent_len();
         if len > REPLY_BUFFER_LEN && self.outside.is_reply_too_large(connection, len, &self.engine) {
             return Some(Batch::Kill);
         }

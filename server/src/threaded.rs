@@ -2,7 +2,7 @@
 
 use vireo_core::engine::Engine;
 use vireo_core::engine::host::LogLevel;
-use vireo_core::keyspace::Garbage;
+use vireo_core::keyspace::{Garbage, Loan};
 use vireo_core::offload::{Decision, Job};
 use vireo_core::platform::{Clock, Event, Platform, Threads};
 
@@ -14,6 +14,9 @@ use crate::workers::{Crew, Jobs};
 
 /// Looks at the outbox before the loop lets others run or waits: about two microseconds.
 const RESULT_LOOKS: u32 = 100;
+
+/// Loans that are kept for the next replies.
+const LOANS_MAX: usize = 512;
 
 /// The main thread leaves its sockets alone for so long at most while the threads have enough to do.
 const PARK_MAX_NS: u64 = 1_000_000;
@@ -219,6 +222,9 @@ impl<P: Platform> Server<P> {
             return;
         }
         connection.out.give_spare(&mut self.chunks);
+        if let Some(loan) = connection.out.take_loan() {
+            self.put_loan(loan);
+        }
         // Without room, the poller tells when there is some; it may have done so already.
         let may_write = connection.out.is_empty() || lent.event.is_some_and(|event| event.writable);
         connection.out.push(&lent.deliveries);
@@ -228,6 +234,33 @@ impl<P: Platform> Server<P> {
             self.send_or_put(connection, false);
         } else {
             self.put_ready(connection);
+        }
+    }
+
+    /// Has values lent to a client's replies, which a thread will send, if they begin with the next byte.
+    pub(crate) fn begin_lending(&mut self, connection: &Connection<Socket<P>>) {
+        if connection.out.is_empty() && self.outside.lends() {
+            let loan = self.loans.pop().unwrap_or_else(|| Box::new(self.engine.keyspace.new_loan()));
+            self.engine.begin_lending(loan);
+        }
+    }
+
+    /// Ends that. Returns the length of what was lent.
+    pub(crate) fn end_lending(&mut self, connection: &mut Connection<Socket<P>>) -> usize {
+        let Some(loan) = self.engine.end_lending() else { return 0 };
+        let len = loan.len();
+        if loan.is_empty() {
+            self.put_loan(loan);
+        } else {
+            connection.out.lend(loan);
+        }
+        len
+    }
+
+    fn put_loan(&mut self, mut loan: Box<Loan>) {
+        loan.end();
+        if self.loans.len() < LOANS_MAX {
+            self.loans.push(loan);
         }
     }
 

@@ -24,6 +24,8 @@ const IDLE_YIELDS: u32 = 20;
 const BOOKKEEPING_JOBS: u32 = 64;
 /// Results after which a busy thread tells the main thread of them, if that sleeps.
 const UNTOLD_MAX: u32 = 16;
+/// A buffer for whole replies that has grown beyond this is given back.
+const WHOLE_KEEP_LEN: usize = 256 * 1024;
 /// Requests that a thread parses at once.
 const REQUESTS_MAX: usize = 512;
 
@@ -79,6 +81,8 @@ pub(crate) struct Runner<P: Platform> {
     pub(crate) signals: Arc<PlatformSignals<P>>,
     pub(crate) desk: Arc<Desk>,
     pub(crate) scratch: Box<[u8]>,
+    /// Replies with the values that were lent for them.
+    pub(crate) whole: Vec<u8>,
     pub(crate) hasher: KeyHasher,
     /// What is being freed, the last first: in steps, as clients wait for this thread too.
     pub(crate) garbage: Vec<GarbageBag>,
@@ -196,7 +200,10 @@ impl<P: Platform> Runner<P> {
                 Job::Read(client)
             }
             Job::Write(mut client) => {
-                client.gone = transmit::<P::Net>(&mut client).is_err();
+                client.gone = transmit::<P::Net>(&mut client, &mut self.whole).is_err();
+                if self.whole.capacity() > WHOLE_KEEP_LEN {
+                    self.whole = Vec::new();
+                }
                 Job::Write(client)
             }
             Job::Poll(mut poll) => {

@@ -187,6 +187,7 @@ impl<P: Platform> Crew<P> {
                 signals: Arc::clone(&self.signals),
                 desk: Arc::clone(&desk),
                 scratch: vec![0; SCRATCH_LEN].into_boxed_slice(),
+                whole: Vec::new(),
                 garbage: Vec::new(),
                 untold: 0,
                 hasher: self.hasher,

@@ -245,6 +245,75 @@ fn reads_writes_polls_and_frees_are_the_threads() {
     assert_eq!(info(&mut admin, "io_threaded_reads_processed"), before);
 }
 
+/// A value that shows whether it is whole: its first byte says how long it is, and all are the same.
+fn whole_value(rng: &mut Rng) -> Vec<u8> {
+    let mark = b'a' + u8::try_from(rng.below(26)).unwrap();
+    vec![mark; whole_len(mark)]
+}
+
+fn whole_len(mark: u8) -> usize {
+    usize::from(mark - b'a') * 20 + 30
+}
+
+/// Overwrites and removes the keys that others read.
+fn change(server: &TestServer, seed: u64, stop: &AtomicBool) {
+    let (mut rng, mut client) = (Rng::new(seed), server.client());
+    while !stop.load(Ordering::Relaxed) {
+        let mut pipe = redis::pipe();
+        for _ in 0..20 {
+            let key = format!("whole:{}", rng.below(8));
+            match rng.below(40) {
+                0 => pipe.cmd("FLUSHALL"),
+                1 => pipe.cmd("SWAPDB").arg(0).arg(1),
+                2..6 => pipe.cmd("DEL").arg(key),
+                6..10 => pipe.cmd("EXPIRE").arg(key).arg(100),
+                10..14 => pipe.cmd("PERSIST").arg(key),
+                _ => pipe.cmd("SET").arg(key).arg(whole_value(&mut rng)),
+            };
+        }
+        pipe.exec(&mut client).unwrap();
+    }
+}
+
+#[test]
+fn values_are_whole_while_they_are_changed() {
+    let server = TestServer::start(&ACTIVE);
+    let (stop, seen) = (AtomicBool::new(false), AtomicU64::new(0));
+    std::thread::scope(|scope| {
+        for seed in 0..2 {
+            let (server, stop) = (&server, &stop);
+            scope.spawn(move || change(server, seed, stop));
+        }
+        let read = || {
+            let mut client = server.client();
+            for _ in 0..300 {
+                let mut pipe = redis::pipe();
+                (0..8).for_each(|key| {
+                    pipe.cmd("GET").arg(format!("whole:{key}"));
+                });
+                pipe.cmd("MGET").arg(&["whole:1", "whole:2", "whole:3"]);
+                let mut replies: Vec<redis::Value> = pipe.query(&mut client).unwrap();
+                let several: Vec<redis::Value> = redis::from_redis_value(replies.pop().unwrap()).unwrap();
+                for value in replies.into_iter().chain(several) {
+                    let value: Option<Vec<u8>> = redis::from_redis_value(value).unwrap();
+                    let Some(value) = value else { continue };
+                    assert_eq!(value.len(), whole_len(value[0]));
+                    assert!(value.iter().all(|&byte| byte == value[0]));
+                    seen.fetch_add(1, Ordering::Relaxed);
+                }
+            }
+        };
+        let readers: Vec<_> = (0..3).map(|_| scope.spawn(read)).collect();
+        readers.into_iter().for_each(|reader| reader.join().unwrap());
+        stop.store(true, Ordering::Relaxed);
+    });
+    assert!(seen.load(Ordering::Relaxed) > 1000);
+    let mut admin = server.client();
+    redis::cmd("FLUSHALL").exec(&mut admin).unwrap();
+    let is_free = (0..10_000).any(|_| info(&mut admin, "used_memory_dataset") < KEPT_MAX);
+    assert!(is_free, "what was removed while it was lent is freed");
+}
+
 //= security Redis 8.10.1: CLIENT KILL of a connection that somebody else works on
 #[test]
 fn a_killed_client_gets_no_more_replies() {

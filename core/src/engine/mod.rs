@@ -54,7 +54,7 @@ use self::stats::Stats;
 use self::tracking::Tracking;
 use crate::commands::table::{Command, CommandFlags};
 use crate::config::{Config, Settings};
-use crate::keyspace::{HashSeed, Keyspace, Layout};
+use crate::keyspace::{HashSeed, Keyspace, Layout, Loan};
 use crate::resp::Reply;
 
 /// How a request ended.
@@ -101,6 +101,7 @@ impl Engine {
                 monitors: Vec::new(),
                 deliveries: Vec::new(),
                 references: Vec::new(),
+                loan: None,
                 watches: Watches::default(),
                 blocking: Blocking::default(),
                 pubsub: PubSub::default(),
@@ -116,6 +117,22 @@ impl Engine {
                 redacted: 0,
             },
         }
+    }
+
+    /// Has values lent from now on to the replies that are written, by a loan of this engine's keyspace.
+    pub fn begin_lending(&mut self, loan: Box<Loan>) {
+        assert!(self.keyspace.is_own(&loan), "a loan of another keyspace");
+        self.shared.loan = Some(loan);
+    }
+
+    /// Length of what is lent since.
+    pub fn lent_len(&self) -> usize {
+        self.shared.loan.as_ref().map_or(0, |loan| loan.len())
+    }
+
+    /// Ends that: the loan, to be put into the replies.
+    pub fn end_lending(&mut self) -> Option<Box<Loan>> {
+        self.shared.loan.take()
     }
 
     /// Runs one request of the client in `slot` and appends its reply to `out`.
@@ -193,6 +210,9 @@ impl Engine {
         // A reply that nobody wants takes its references with it.
         let end = out.len();
         self.shared.references.retain(|(at, _)| *at <= end);
+        if let Some(loan) = &mut self.shared.loan {
+            loan.truncate(end);
+        }
         flow
     }
 
@@ -275,6 +295,7 @@ impl Engine {
         let shared = &mut self.shared;
         let own = shared.references.iter().filter(|(at, _)| *at >= outcome.start);
         let referenced: usize = own.map(|(_, bytes)| bytes.len()).sum();
+        let lent = shared.loan.as_ref().map_or(0, |loan| loan.len_from(outcome.start));
         let reply = outcome.reply.get(outcome.start..).unwrap_or(&[]);
         session.commands_processed += 1;
         shared.stats.commands_processed += 1;
@@ -302,7 +323,7 @@ impl Engine {
             let measured = Measured {
                 duration_us: outcome.duration_us,
                 request_len: args.wire_len(),
-                reply_len: reply.len() + referenced,
+                reply_len: reply.len() + referenced + lent,
             };
             shared.commandlogs.record(settings, session, args, shared.redacted, began, measured);
         }

@@ -1,5 +1,6 @@
 //! What all clients share: configuration, statistics, logs, the registry of clients.
 
+use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
@@ -17,7 +18,7 @@ use super::tracking::Tracking;
 use super::watch::Watches;
 use crate::commands::table::Command;
 use crate::config::Config;
-use crate::keyspace::SharedBytes;
+use crate::keyspace::{Loan, SharedBytes};
 
 /// Bytes for a client, another or the one whose command runs: a MONITOR line, a message, the reply of one that waited.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -52,6 +53,8 @@ pub struct Shared {
     /// Large values of the replies being written, and where in the reply buffer each belongs: they are sent from where they
     /// lie, without a copy.
     pub references: Vec<(usize, SharedBytes)>,
+    /// Where smaller values are lent, if the reply is sent by a thread that puts them in.
+    pub(crate) loan: Option<Box<Loan>>,
     /// Who watches which key.
     pub watches: Watches,
     /// Who waits for which key.

@@ -22,6 +22,7 @@ use core::ptr::NonNull;
 
 use super::expiry::Timed;
 use super::kind::{Encoding, Kind};
+use super::loan::LEND_LEN_MIN;
 use super::slab::{self, Slab};
 use super::{access, address};
 use crate::types::Object;
@@ -455,6 +456,21 @@ impl EntryPtr {
             }
             _ => false,
         }
+    }
+
+    /// Its value, if that lies in the entry and is worth lending.
+    #[inline]
+    pub(super) fn lendable(self) -> Option<(NonNull<u8>, usize)> {
+        let parts = self.parts();
+        if parts.inline_len < LEND_LEN_MIN {
+            return None;
+        }
+        Some((NonNull::new(self.at(parts.key_at + parts.key_len))?, parts.inline_len))
+    }
+
+    /// Bytes that it takes.
+    pub(super) fn taken_len(self) -> usize {
+        slab::taken_len(self.parts().len())
     }
 
     /// Overwrites the value in place; `false` when it does not fit exactly.

@@ -9,7 +9,7 @@ use super::entry::{Entry, EntryPtr, INLINE_LEN_MAX, NewValue, SharedBytes, Strin
 use super::hash::{Key, KeyHasher};
 use super::kind::Encoding;
 use super::shard::Shard;
-use super::{KeyEvent, Keyspace, Now, Prefetch};
+use super::{KeyEvent, Keyspace, Loan, Now, Prefetch};
 use crate::types::{Object, Typed};
 
 /// What happens to a key's expiry when its value is set.
@@ -396,6 +396,12 @@ impl<'a> Keys<'a> {
             }
         };
         self.shard_mut(key).object_mut(entry).and_then(T::of_mut).ok_or(WrongType)
+    }
+
+    /// Adds a key's value to a loan of this keyspace, if it is worth it; `place` is given its length and says before which
+    /// byte of the reply it belongs.
+    pub fn lend(&mut self, key: Key<'_>, loan: &mut Loan, place: impl FnOnce(usize) -> usize) -> bool {
+        self.keyspace.is_own(loan) && self.read(key).is_some_and(|entry| loan.add(&entry, place))
     }
 
     /// Takes note of when fields of a hash expire, after they were changed.

@@ -14,6 +14,7 @@ mod expiry;
 mod hash;
 mod keys;
 mod kind;
+mod loan;
 #[cfg(any(test, fuzzing))]
 pub mod model;
 mod reclaim;
@@ -24,6 +25,7 @@ mod table;
 mod walk;
 
 use alloc::boxed::Box;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 pub use self::access::AccessPolicy;
@@ -32,8 +34,10 @@ pub(crate) use self::expiry::{ExpiryIndex, Stamp, Timed};
 pub use self::hash::{HashSeed, Key, KeyHasher};
 pub use self::keys::{Copied, ExpireChange, Keys, WrongType};
 pub use self::kind::{Encoding, Kind};
+pub use self::loan::Loan;
 pub use self::reclaim::ReclaimMark;
 
+use self::loan::Loans;
 use self::reclaim::Reclaim;
 use self::shard::Shard;
 use crate::types::{MemberArg, Object};
@@ -134,6 +138,8 @@ pub enum Prefetch {
     Second,
     /// The rest of the entry, its object, or the entry behind the overflow bucket.
     Third,
+    /// Same, without a string's value: it is read by another thread.
+    ThirdLent,
 }
 
 /// Memory of a database, bytes.
@@ -177,6 +183,8 @@ pub struct Keyspace {
     databases: Vec<Database>,
     hasher: KeyHasher,
     shard_bits: u8,
+    /// Values that replies hold.
+    loans: Arc<Loans>,
     /// What waits to be freed.
     reclaim: Reclaim,
     /// Counters.
@@ -195,8 +203,8 @@ pub struct Keyspace {
 }
 
 impl Database {
-    fn new(hasher: KeyHasher, shard_bits: u8) -> Self {
-        Self { shards: (0..1 << shard_bits).map(|_| Shard::new(hasher)).collect() }
+    fn new(hasher: KeyHasher, shard_bits: u8, loans: &Arc<Loans>) -> Self {
+        Self { shards: (0..1 << shard_bits).map(|_| Shard::new(hasher, loans)).collect() }
     }
 
     #[inline]
@@ -230,11 +238,14 @@ impl Keyspace {
     pub fn new(layout: Layout, seed: HashSeed) -> Self {
         let hasher = KeyHasher::new(seed);
         let shard_bits = layout.shard_bits.min(8);
-        let databases = (0..layout.databases.max(1)).map(|_| Database::new(hasher, shard_bits)).collect();
+        let loans = Arc::default();
+        let database = |_| Database::new(hasher, shard_bits, &loans);
+        let databases = (0..layout.databases.max(1)).map(database).collect();
         Self {
             databases,
             hasher,
             shard_bits,
+            loans,
             reclaim: Reclaim::default(),
             stats: KeyspaceStats::default(),
             logs: KeyLog::default(),
@@ -339,7 +350,8 @@ impl Keyspace {
             match step {
                 Prefetch::First => table.prefetch_bucket(hash),
                 Prefetch::Second => table.prefetch_second(hash),
-                Prefetch::Third => return table.prefetch_third(hash),
+                Prefetch::Third => return table.prefetch_third(hash, true),
+                Prefetch::ThirdLent => return table.prefetch_third(hash, false),
             }
         }
         false
@@ -361,6 +373,23 @@ impl Keyspace {
         let object = database.and_then(|database| database.shard(hash).table().probable_object(hash));
         if let Some(object) = object {
             object.prefetch_member(member_hash);
+        }
+    }
+
+    /// A loan that nothing is part of yet.
+    pub fn new_loan(&self) -> Loan {
+        Loan::new(&self.loans)
+    }
+
+    /// A loan is of this keyspace.
+    pub(crate) fn is_own(&self, loan: &Loan) -> bool {
+        loan.is_of(&self.loans)
+    }
+
+    /// Frees removed entries that no reply holds any more: some of each database.
+    pub fn settle_loans(&mut self) {
+        for shard in self.databases.iter_mut().flat_map(|database| &mut database.shards) {
+            shard.settle_some();
         }
     }
 

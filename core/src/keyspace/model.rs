@@ -3,7 +3,7 @@
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 
-use super::{AccessPolicy, ExpireChange, HashSeed, Keyspace, Layout, Now, StringView};
+use super::{AccessPolicy, ExpireChange, HashSeed, Keyspace, Layout, Loan, Now, StringView};
 
 /// An operation on a small set of keys.
 #[derive(Clone, Debug)]
@@ -30,6 +30,10 @@ pub enum Op {
     Scan(u8),
     /// FLUSHDB.
     Flush,
+    /// A reply takes a value from where it lies.
+    Lend(u16),
+    /// One of these replies is sent, if there are many; all with zero.
+    Return(u8),
 }
 
 type Model = BTreeMap<Vec<u8>, (Vec<u8>, Option<i64>)>;
@@ -42,6 +46,12 @@ struct ScanWatch {
     seen: BTreeSet<Vec<u8>>,
 }
 
+/// Replies that are on their way while others are sent.
+const LENT_MAX: usize = 8;
+
+/// Values that are lent, and what each was then.
+type Lent = Vec<(Loan, Vec<u8>)>;
+
 fn key_of(number: u16) -> Vec<u8> {
     alloc::format!("key:{}", number % 512).into_bytes()
 }
@@ -52,14 +62,20 @@ fn key_of(number: u16) -> Vec<u8> {
 /// When they disagree.
 pub fn run(ops: &[Op], shard_bits: u8) {
     let mut keyspace = Keyspace::new(Layout { databases: 2, shard_bits }, HashSeed([7; 16]));
-    let (mut model, mut scan) = (Model::new(), ScanWatch::default());
+    let (mut model, mut scan, mut lent) = (Model::new(), ScanWatch::default(), Lent::new());
     let mut now_ms = 1_000_000i64;
     for (count, op) in ops.iter().enumerate() {
         if let Op::Advance(ms) = op {
             now_ms += i64::from(*ms);
         }
         model.retain(|_, (_, at)| at.is_none_or(|at| now_ms <= at));
-        apply(&mut keyspace, &mut model, &mut scan, op, now_ms);
+        match op {
+            Op::Lend(number) => lend(&mut keyspace, &mut lent, *number, now_ms),
+            Op::Return(index) if lent.len() > LENT_MAX => give_back(&mut lent, usize::from(*index)),
+            Op::Return(0) => (0..lent.len()).for_each(|_| give_back(&mut lent, 0)),
+            Op::Return(_) => {}
+            _ => apply(&mut keyspace, &mut model, &mut scan, op, now_ms),
+        }
         scan.constant.retain(|key| model.contains_key(key));
         if count % 64 == 0 {
             keyspace.check();
@@ -75,6 +91,32 @@ pub fn run(ops: &[Op], shard_bits: u8) {
         }
     });
     assert_eq!(all, model);
+    // What was lent has outlived its key; then nothing of it is left.
+    keyspace.flush(0);
+    while keyspace.reclaim_step(8) {}
+    (0..lent.len()).for_each(|_| give_back(&mut lent, 0));
+    while keyspace.reclaim_step(8) {}
+    assert_eq!(keyspace.to_reclaim(), 0);
+}
+
+fn lend(keyspace: &mut Keyspace, lent: &mut Lent, number: u16, now_ms: i64) {
+    let mut loan = keyspace.new_loan();
+    let mut keys = keyspace.keys(0, Now::new(now_ms, AccessPolicy::Lru));
+    let bytes = key_of(number);
+    let key = keys.key(&bytes);
+    if keys.lend(key, &mut loan, |_| 1) {
+        let value = keys.read(key).map(|entry| text(entry.string()));
+        lent.push((loan, value.unwrap_or_default()));
+    }
+}
+
+fn give_back(lent: &mut Lent, index: usize) {
+    if let Some(index) = index.checked_rem(lent.len()) {
+        let (loan, value) = lent.swap_remove(index);
+        let mut whole = Vec::new();
+        loan.fill(b"<>", &mut whole);
+        assert_eq!(whole, [b"<", &value[..], b">"].concat());
+    }
 }
 
 fn text(view: StringView<'_>) -> Vec<u8> {
@@ -128,7 +170,7 @@ fn apply(keyspace: &mut Keyspace, model: &mut Model, scan: &mut ScanWatch, op: &
                 model.insert(to, moved);
             }
         }
-        Op::Advance(_) => {}
+        Op::Advance(_) | Op::Lend(_) | Op::Return(_) => {}
         Op::ExpireStep(budget) => {
             keyspace.expire_step(now_ms, usize::from(*budget));
         }
@@ -192,7 +234,9 @@ pub fn random_ops(seed: u64, count: usize) -> Vec<Op> {
             11 => Op::Rename(key, u16::try_from(rng.below(512)).unwrap_or(0)),
             12 => Op::Advance(small / 32),
             13 => Op::ExpireStep(small / 8),
-            14..19 => Op::Scan(small / 16),
+            14..17 => Op::Scan(small / 16),
+            17 => Op::Lend(key),
+            18 => Op::Return(small),
             _ if small == 0 => Op::Flush,
             _ => Op::Set(key, value, None),
         });

@@ -100,6 +100,11 @@ impl Reclaim {
         0
     }
 
+    /// There are flushed shards, and it is not only loans that keep the first.
+    fn can_free_flushed(&mut self) -> bool {
+        self.flushed.front_mut().is_some_and(|shard| !shard.is_waiting() || shard.settle_some() > 0)
+    }
+
     /// Frees parts of flushed shards; returns what is left of the budget.
     fn free_flushed(&mut self, budget: usize) -> usize {
         let mut left = budget;
@@ -107,6 +112,7 @@ impl Reclaim {
             let Some(shard) = self.flushed.front_mut() else { return left };
             match shard.dismantle_step() {
                 Some(units) => left = left.saturating_sub(units),
+                None if shard.is_waiting() => return left,
                 None => drop(self.flushed.pop_front()),
             }
             if let Some(shard) = self.flushed.front_mut() {
@@ -144,7 +150,7 @@ impl Keyspace {
 
     /// Empties a database. The memory is freed by [`Self::reclaim_step`]. Returns how many keys it had.
     pub fn flush(&mut self, db: usize) -> usize {
-        let mut fresh = Database::new(self.hasher, self.shard_bits);
+        let mut fresh = Database::new(self.hasher, self.shard_bits, &self.loans);
         fresh.shards.iter_mut().for_each(|shard| shard.keep_garbage(self.keeps_garbage));
         let Some(database) = self.databases.get_mut(db) else { return 0 };
         let old = core::mem::replace(database, fresh);
@@ -164,7 +170,7 @@ impl Keyspace {
         while left > 0 {
             left = self.reclaim.free_objects(left);
             left = self.tidy_some(left);
-            if left > 0 && self.reclaim.flushed.is_empty() {
+            if left > 0 && !self.reclaim.can_free_flushed() {
                 return false;
             }
             left = self.reclaim.free_flushed(left);

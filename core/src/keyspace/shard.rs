@@ -4,11 +4,13 @@
 //! with an expiry is in the index. Every hash has noted the time under which the index of hashes has its entry.
 #![expect(unsafe_code, reason = "frees and lends out the entries it owns")]
 
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use super::entry::{Entry, EntryPtr, Expiry, Garbage, NewValue, StringView};
 use super::expiry::{ExpiryIndex, Stamp};
 use super::hash::{Key, KeyHasher};
+use super::loan::{Limbo, Loans};
 use super::slab::Slab;
 use super::table::Table;
 use crate::types::Object;
@@ -22,6 +24,8 @@ pub(super) struct Shard {
     /// Hashes of which fields expire, by the first of these times.
     timed_hashes: ExpiryIndex<EntryPtr>,
     slab: Slab,
+    /// Entries that are removed and may be lent.
+    limbo: Limbo,
     /// Large strings are not freed at once either.
     keeps_garbage: bool,
     /// What takes long to free.
@@ -30,16 +34,19 @@ pub(super) struct Shard {
 
 /// Values from this length on are worth handing to another thread to be freed.
 const GARBAGE_LEN_MIN: usize = 16 * 1024;
+/// Removed entries that are looked at together, whether a loan may be of them.
+const SETTLE_MAX: usize = 64;
 /// Objects of more allocations are freed in steps, or by another thread.
 pub(super) const FREE_EFFORT_MAX: usize = 64;
 
 impl Shard {
-    pub(super) fn new(hasher: KeyHasher) -> Self {
+    pub(super) fn new(hasher: KeyHasher, loans: &Arc<Loans>) -> Self {
         Self {
             table: Table::new(hasher),
             expiry: ExpiryIndex::default(),
             timed_hashes: ExpiryIndex::default(),
             slab: Slab::new(),
+            limbo: Limbo::new(loans),
             keeps_garbage: false,
             garbage: Vec::new(),
         }
@@ -63,13 +70,17 @@ impl Shard {
 
     /// Memory of entries, table and index, bytes.
     pub(super) fn bytes(&self) -> (usize, usize, usize) {
-        (self.slab.bytes(), self.table.bytes(), self.expiry.bytes() + self.timed_hashes.bytes())
+        (
+            self.slab.bytes() - self.limbo.bytes(),
+            self.table.bytes(),
+            self.expiry.bytes() + self.timed_hashes.bytes(),
+        )
     }
 
     /// Bytes in use of what lies in blocks.
     #[inline]
     pub(super) fn slot_bytes(&self) -> usize {
-        self.slab.slot_bytes() + self.table.block_bytes()
+        self.slab.slot_bytes().saturating_sub(self.limbo.bytes()) + self.table.block_bytes()
     }
 
     #[inline]
@@ -123,7 +134,8 @@ impl Shard {
     ) -> EntryPtr {
         let old_expire = old.expire();
         let value = value.under_key(key.bytes.len(), Expiry::of(old_expire.is_some(), expire.is_some()));
-        if old_expire.is_some() == expire.is_some() && old.set_value_in_place(&value) {
+        let stays = old_expire.is_some() == expire.is_some() && !self.limbo.may_be_lent(old);
+        if stays && old.set_value_in_place(&value) {
             self.move_in_time(old, old_expire, expire);
             old.set_access(access);
             return old;
@@ -224,13 +236,21 @@ impl Shard {
     }
 
     /// Frees part of a shard that nobody uses any more: a leaf of an index or a bucket. Returns about how many allocations
-    /// that were; `None` when nothing is left.
+    /// that were; `None` when nothing is left but what is lent.
     pub(super) fn dismantle_step(&mut self) -> Option<usize> {
         if self.expiry.dismantle_leaf() || self.timed_hashes.dismantle_leaf() {
             return Some(1);
         }
-        let chain = self.table.dismantle_bucket()?;
-        Some(1 + chain.into_iter().map(|entry| self.free(entry)).sum::<usize>())
+        if let Some(chain) = self.table.dismantle_bucket() {
+            return Some(1 + chain.into_iter().map(|entry| self.free(entry)).sum::<usize>());
+        }
+        let settled = self.settle_some();
+        (settled > 0).then_some(settled)
+    }
+
+    /// Nothing is left but entries that are lent.
+    pub(super) fn is_waiting(&self) -> bool {
+        self.table.buckets() == 0 && !self.limbo.is_empty()
     }
 
     fn put_in_place(&mut self, hash: u64, old: EntryPtr, new: EntryPtr, expire: Option<i64>) {
@@ -240,8 +260,33 @@ impl Shard {
         self.free(old);
     }
 
-    /// Frees an entry; a large value is left in `garbage`. Returns about how many allocations were freed.
+    /// Frees some removed entries that are lent no longer. Returns how many.
+    pub(super) fn settle_some(&mut self) -> usize {
+        self.settle(SETTLE_MAX)
+    }
+
+    fn settle(&mut self, count_max: usize) -> usize {
+        for count in 0..count_max {
+            let Some(entry) = self.limbo.take() else { return count };
+            self.free_now(entry);
+        }
+        count_max
+    }
+
+    /// Frees an entry, later if it may be lent. Returns about how many allocations were freed.
     fn free(&mut self, entry: EntryPtr) -> usize {
+        if !self.limbo.is_empty() {
+            self.settle(2);
+        }
+        if self.limbo.may_be_lent(entry) {
+            self.limbo.put(entry);
+            return 1;
+        }
+        self.free_now(entry)
+    }
+
+    /// Frees an entry; a large value is left in `garbage`. Returns about how many allocations were freed.
+    fn free_now(&mut self, entry: EntryPtr) -> usize {
         // SAFETY: the entry came from this slab and the table has let go of it.
         let Some(large) = (unsafe { entry.free(&mut self.slab) }) else { return 1 };
         let (takes_long, effort) = match &large {
@@ -331,6 +376,7 @@ impl Shard {
 
 impl Drop for Shard {
     fn drop(&mut self) {
+        // What is lent even now is never freed.
         while self.dismantle_step().is_some() {}
     }
 }

@@ -121,10 +121,11 @@ impl Table {
 
     /// Asks the processor to fetch the rest of the entry or, behind an overflow bucket, its beginning. Returns whether
     /// there is an object.
-    pub(super) fn prefetch_third(&self, hash: u64) -> bool {
+    #[inline]
+    pub(super) fn prefetch_third(&self, hash: u64, with_value: bool) -> bool {
         let Some(bucket) = self.bucket(self.index(hash)) else { return false };
         if let Some(entry) = bucket.candidate(hash) {
-            return entry.prefetch_value();
+            return if with_value { entry.prefetch_value() } else { entry.is_object() };
         }
         if let Some(entry) = bucket.next().and_then(|next| next.candidate(hash)) {
             entry.prefetch();
