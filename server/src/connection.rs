@@ -35,9 +35,9 @@ pub(crate) struct Traffic {
 
 /// A client's I/O half.
 ///
-/// What every job touches comes first, so that few cache lines move between processors.
+/// What every job touches comes first, and it begins with a cache line, so that few of them move between processors.
 #[derive(Debug)]
-#[repr(C)]
+#[repr(C, align(64))]
 pub(crate) struct Connection<S> {
     /// The socket; closed when the connection is dropped.
     pub(crate) socket: S,

@@ -44,24 +44,34 @@ pub(crate) struct Request {
     at: usize,
     first_span: u32,
     spans: u32,
-    /// Hash of the first argument after the name, where the key of most commands is.
-    hash: Option<u64>,
+    /// Hash of the first argument after the name, where the key of most commands is, if there is one.
+    hash: u64,
+    /// Hash of the object's member that it is about, if that is known.
+    member: u64,
+    /// The command that the table has under its name.
+    command: Option<&'static Command>,
+    has_hash: bool,
     /// Its first argument is that of the request before it.
     is_same: bool,
     /// Under its key there is an object.
     has_object: bool,
-    /// Hash of the object's member that it is about.
-    member: Option<u64>,
+    has_member: bool,
     /// Strings that it reads are put into its reply by another thread.
     lends: bool,
-    /// The command that the table has under its name.
-    command: Option<&'static Command>,
 }
+
+// One line of the cache for each.
+const _: () = assert!(size_of::<Request>() <= 64);
 
 impl Request {
     /// Nothing to run: an empty line or an array without elements.
     pub(crate) fn is_empty(&self) -> bool {
         self.spans == 0
+    }
+
+    #[inline]
+    fn hash(&self) -> Option<u64> {
+        self.has_hash.then_some(self.hash)
     }
 }
 
@@ -79,8 +89,6 @@ pub(crate) struct Rules {
 /// Requests that wait to be executed, in order.
 #[derive(Debug, Default)]
 pub(crate) struct Parsed {
-    /// The hash of the first request's key, here besides in the list so that its bucket is asked for before the list is there.
-    first_hash: Option<u64>,
     requests: Vec<Request>,
     spans: Vec<Span>,
     next: usize,
@@ -191,7 +199,7 @@ impl Parsed {
     pub(crate) fn args<'a>(&'a self, request: &Request, buf: &'a [u8]) -> Args<'a> {
         let first = request.first_span as usize;
         let spans = &self.spans[first..first + request.spans as usize];
-        Args::new(&buf[..request.len], spans).with_hints(request.hash, request.command)
+        Args::new(&buf[..request.len], spans).with_hints(request.hash(), request.command)
     }
 
     /// Parses whole requests at the start of `buf`, which begins behind those that were executed; none may wait.
@@ -213,7 +221,6 @@ impl Parsed {
             first_span = self.spans.len();
         }
         self.partial_from = first_span;
-        self.first_hash = self.requests.first().and_then(|request| request.hash);
     }
 
     /// Keeps only the arguments of the request that is not whole.
@@ -236,18 +243,20 @@ impl Parsed {
         let spans = &self.spans[first_span..];
         let arg = |index: usize| whole.get(spans.get(index)?.range());
         let hash = arg(1).map(|key| rules.hasher.key(key).hash);
-        let is_same = self.requests.last().is_some_and(|before| before.hash == hash);
+        let is_same = self.requests.last().is_some_and(|before| before.hash() == hash);
         let request = Request {
             len: whole.len(),
             at,
             first_span: u32::try_from(first_span).unwrap_or(u32::MAX),
             spans: u32::try_from(spans.len()).unwrap_or(u32::MAX),
-            hash,
+            hash: hash.unwrap_or(0),
+            member: 0,
+            command: None,
+            has_hash: hash.is_some(),
             is_same,
             has_object: false,
-            member: None,
+            has_member: false,
             lends: false,
-            command: None,
         };
         self.requests.push(request);
     }
@@ -276,18 +285,15 @@ impl Parsed {
         let (_, distance) = STEPS[0];
         let first = self.requests.iter().skip(self.next).take(distance);
         let has_key = |request: &&Request| {
-            request.hash.is_some() && request.command.is_none_or(|command| !command.key_specs.is_empty())
+            request.has_hash && request.command.is_none_or(|command| !command.key_specs.is_empty())
         };
         first.filter(has_key).count()
     }
 
-    /// Begins to fetch the lists themselves, which another thread has written, and meanwhile the bucket of the first key.
-    pub(crate) fn prefetch(&self, keyspace: &Keyspace, db: usize) {
+    /// Begins to fetch the lists themselves, which another thread has written.
+    pub(crate) fn prefetch(&self) {
         vireo_core::prefetch_slice(&self.requests);
         vireo_core::prefetch_slice(&self.spans);
-        if let Some(hash) = self.first_hash {
-            keyspace.prefetch(db, hash, Prefetch::First);
-        }
     }
 
     /// How many steps of fetching there are.
@@ -301,7 +307,7 @@ impl Parsed {
     #[inline]
     fn fetch(&mut self, index: usize, step: Step, buf: &[u8], keyspace: &Keyspace, db: usize) {
         let Some(request) = self.requests.get(index) else { return };
-        let Some(hash) = request.hash else { return };
+        let Some(hash) = request.hash() else { return };
         match step {
             // What the request before it has asked for is on its way.
             Step::Key(part) => {
@@ -316,12 +322,13 @@ impl Parsed {
                 if before.map_or(request.has_object, |before| self.requests[before].has_object) {
                     let member = keyspace.prefetch_object(db, hash, |arg| self.member(request, arg, buf));
                     let request = &mut self.requests[index];
-                    (request.has_object, request.member) = (true, member);
+                    (request.has_object, request.has_member) = (true, member.is_some());
+                    request.member = member.unwrap_or(0);
                 }
             }
             Step::Member => {
-                if let Some(member) = request.member {
-                    keyspace.prefetch_member(db, hash, member);
+                if request.has_member {
+                    keyspace.prefetch_member(db, hash, request.member);
                 }
             }
         }
@@ -415,7 +422,8 @@ mod tests {
             (0..Parsed::FETCH_STEPS).for_each(|step| {
                 parsed.fetch_first(step, &buf[at..], &keyspace, 0);
             });
-            members.push(parsed.requests[index].member);
+            let request = &parsed.requests[index];
+            members.push(request.has_member.then_some(request.member));
             at += parsed.pop(&buf[at..], &keyspace, 0).map_or(0, |request| request.len);
         }
         let hash = |member: &[u8]| Some(rules.hasher.key(member).hash);

@@ -143,8 +143,7 @@ impl<P: Platform> Server<P> {
                 crew.client_is_back();
                 self.outside.totals.io_reads_pending -= 1;
                 self.outside.totals.io_reads += 1;
-                let db = self.db_of(connection.slot);
-                connection.parsed.prefetch(&self.engine.keyspace, db);
+                connection.parsed.prefetch();
                 connection.read.prefetch();
                 // It counts as lent, and events are noted for it, until its turn has come.
                 received.push(connection);
