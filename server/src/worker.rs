@@ -22,8 +22,9 @@ const IDLE_LOOKS: u32 = 400;
 const IDLE_YIELDS: u32 = 20;
 /// Jobs after which a busy thread writes down how long it has worked.
 const BOOKKEEPING_JOBS: u32 = 64;
-/// Results after which a busy thread tells the main thread of them, if that sleeps.
-const UNTOLD_MAX: u32 = 16;
+/// Results after which a busy thread tells the main thread of them, if that sleeps: half of them are writes that are done,
+/// and of the rest the main thread executes sixteen together.
+const UNTOLD_MAX: u32 = 32;
 /// A buffer for whole replies that has grown beyond this is given back.
 const WHOLE_KEEP_LEN: usize = 256 * 1024;
 /// Requests that a thread parses at once.
