@@ -129,6 +129,12 @@ impl Parsed {
         self.next == self.requests.len()
     }
 
+    /// How many requests wait.
+    #[inline]
+    pub(crate) fn len(&self) -> usize {
+        self.requests.len() - self.next
+    }
+
     /// Something must be remembered until more bytes come or the requests run.
     pub(crate) fn is_in_use(&self) -> bool {
         !self.is_empty() || self.decoder.in_progress() || self.error.is_some()
@@ -301,7 +307,7 @@ impl Parsed {
 
     /// More than one request waits, so that fetching overlaps with work.
     pub(crate) fn is_pipeline(&self) -> bool {
-        self.requests.len() - self.next > 1
+        self.len() > 1
     }
 
     #[inline]

@@ -131,8 +131,12 @@ impl<P: Platform> Server<P> {
             for word in returned.drain(..) {
                 self.take_one(word.into_job(), &mut received);
             }
+            while let Some(count) = self.full_batch(&received) {
+                self.execute_batch(&mut received, count);
+            }
         }
-        self.execute_batch(&mut received);
+        let rest = received.len();
+        self.execute_batch(&mut received, rest);
         (self.returned, self.received) = (returned, received);
     }
 
@@ -147,9 +151,6 @@ impl<P: Platform> Server<P> {
                 connection.read.prefetch();
                 // It counts as lent, and events are noted for it, until its turn has come.
                 received.push(connection);
-                if received.len() >= self.engine.shared.config.settings().prefetch_batch_max.max(1) {
-                    self.execute_batch(received);
-                }
             }
             Job::Write(connection) => {
                 crew.client_is_back();
@@ -169,9 +170,21 @@ impl<P: Platform> Server<P> {
         }
     }
 
-    /// Executes what a batch of clients has sent, after the memory of their keys was asked for.
-    fn execute_batch(&mut self, received: &mut Vec<Box<Connection<Socket<P>>>>) {
-        if received.len() > 1 && self.engine.shared.config.settings().prefetch_batch_max > 1 {
+    /// How many of the first of these clients have sent as many requests as are executed together.
+    fn full_batch(&self, received: &[Box<Connection<Socket<P>>>]) -> Option<usize> {
+        let mut left = self.engine.shared.config.settings().prefetch_batch_max.max(1);
+        let is_last = |len: usize| {
+            left = left.saturating_sub(len);
+            left == 0
+        };
+        received.iter().map(|connection| connection.parsed.len()).position(is_last).map(|last| last + 1)
+    }
+
+    /// Executes what the first so many clients have sent, after the memory of their keys was asked for.
+    fn execute_batch(&mut self, received: &mut Vec<Box<Connection<Socket<P>>>>, count: usize) {
+        let is_worth_it = count > 1 || received.first().is_some_and(|first| first.parsed.is_pipeline());
+        if is_worth_it && self.engine.shared.config.settings().prefetch_batch_max > 1 {
+            let received = &mut received[..count];
             for step in 0..Parsed::FETCH_STEPS {
                 for connection in received.iter_mut() {
                     let (db, connection) = (self.db_of(connection.slot), &mut **connection);
@@ -186,7 +199,7 @@ impl<P: Platform> Server<P> {
         // The first command's time begins here; each other's, where the one before ends.
         let now_us = self.outside.clock.monotonic_ns() / 1000;
         self.outside.now.advance_to(now_us);
-        for connection in received.drain(..) {
+        for connection in received.drain(..count) {
             self.after_read(connection);
         }
     }
