@@ -220,8 +220,9 @@ impl Limbo {
         Some(entry)
     }
 
-    pub(super) fn is_empty(&self) -> bool {
-        self.entries.is_empty()
+    #[inline]
+    pub(super) fn len(&self) -> usize {
+        self.entries.len()
     }
 
     /// Memory of the entries.

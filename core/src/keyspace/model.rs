@@ -91,9 +91,17 @@ pub fn run(ops: &[Op], shard_bits: u8) {
         }
     });
     assert_eq!(all, model);
-    // What was lent has outlived its key; then nothing of it is left.
+    // What was lent outlives its key and its database; then nothing of it is left.
+    (0..512).for_each(|number| lend(&mut keyspace, &mut lent, number, now_ms));
+    let mut keys = keyspace.keys(0, Now::new(now_ms, AccessPolicy::Lru));
+    for number in 0..512 {
+        let bytes = key_of(number);
+        let key = keys.key(&bytes);
+        keys.delete(key);
+    }
     keyspace.flush(0);
     while keyspace.reclaim_step(8) {}
+    assert!(keyspace.to_reclaim() >= usize::from(!lent.is_empty()));
     (0..lent.len()).for_each(|_| give_back(&mut lent, 0));
     while keyspace.reclaim_step(8) {}
     assert_eq!(keyspace.to_reclaim(), 0);

@@ -53,7 +53,7 @@ pub struct ReclaimMark {
 
 impl Reclaim {
     fn flushed_len(&self) -> usize {
-        self.flushed.iter().map(Shard::len).sum()
+        self.flushed.iter().map(Shard::held_len).sum()
     }
 
     pub(super) fn flushed_slot_bytes(&self) -> u64 {
@@ -155,7 +155,7 @@ impl Keyspace {
         let Some(database) = self.databases.get_mut(db) else { return 0 };
         let old = core::mem::replace(database, fresh);
         let count = old.len();
-        self.reclaim.flushed.extend(old.shards.into_iter().filter(|shard| shard.len() > 0));
+        self.reclaim.flushed.extend(old.shards.into_iter().filter(|shard| shard.held_len() > 0));
         count
     }
 

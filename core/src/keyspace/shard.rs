@@ -56,6 +56,11 @@ impl Shard {
         self.table.len()
     }
 
+    /// Keys, and removed entries that are lent.
+    pub(super) fn held_len(&self) -> usize {
+        self.table.len() + self.limbo.len()
+    }
+
     pub(super) fn expires_len(&self) -> usize {
         self.expiry.len()
     }
@@ -250,7 +255,7 @@ impl Shard {
 
     /// Nothing is left but entries that are lent.
     pub(super) fn is_waiting(&self) -> bool {
-        self.table.buckets() == 0 && !self.limbo.is_empty()
+        self.table.buckets() == 0 && self.limbo.len() > 0
     }
 
     fn put_in_place(&mut self, hash: u64, old: EntryPtr, new: EntryPtr, expire: Option<i64>) {
@@ -275,7 +280,7 @@ impl Shard {
 
     /// Frees an entry, later if it may be lent. Returns about how many allocations were freed.
     fn free(&mut self, entry: EntryPtr) -> usize {
-        if !self.limbo.is_empty() {
+        if self.limbo.len() > 0 {
             self.settle(2);
         }
         if self.limbo.may_be_lent(entry) {
