@@ -251,8 +251,9 @@ mod tests {
     use alloc::vec::Vec;
 
     use super::{EMPTY, SLOTS};
-    use crate::keyspace::entry::{EntryPtr, NewValue};
+    use crate::keyspace::entry::EntryPtr;
     use crate::keyspace::slab::Slab;
+    use crate::keyspace::value::NewValue;
 
     #[test]
     fn a_chain_gives_back_what_was_put_in() {

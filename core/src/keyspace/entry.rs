@@ -9,7 +9,7 @@
 //! ```
 //! A length is one byte below 255, else 255 and four bytes. A 16-byte key with a 16-byte value takes 38 bytes.
 //! An object ([`Object`], of a type other than string) lies in the entry, at a multiple of eight bytes. Strings above
-//! [`INLINE_LEN_MAX`] hang off a pointer and are reference-counted ([`SharedBytes`]), so that a reply can hold one while the
+//! [`INLINE_LEN_MAX`](super::value::INLINE_LEN_MAX) hang off a pointer and are reference-counted ([`SharedBytes`]), so that a reply can hold one while the
 //! entry is overwritten or deleted.
 //!
 //! Invariant: the header describes the allocation exactly; an [`EntryPtr`] is owned by one table slot.
@@ -24,127 +24,20 @@ use super::expiry::Timed;
 use super::kind::{Encoding, Kind};
 use super::loan::LEND_LEN_MIN;
 use super::slab::{self, Slab};
+use super::value::{
+    EMBSTR, Garbage, INT, NewValue, OBJECT, RAW_INLINE, SHARED, SharedBytes, StringView, TAKEN,
+};
 use super::{access, address};
 use crate::types::Object;
 
-/// Longest value that is kept inside the entry.
-pub(super) const INLINE_LEN_MAX: usize = 512;
-/// The reference keeps key, expiry and value together up to so many bytes, its own overhead included.
-const EMBEDDED_LEN_MAX: usize = 128;
 /// Of a longer entry the processor fetches the rest by itself once it is read.
 const PREFETCH_LEN_MAX: usize = 640;
 /// Keys and inline values below this have a one-byte length.
 const SHORT_LEN_MAX: usize = 254;
 
-/// Bytes of a large value, shared between its entry and replies that are being sent.
-pub type SharedBytes = Arc<Vec<u8>>;
-
-/// Layouts of the value, bits 3..7 of the first byte.
-const INT: u8 = 0;
-const EMBSTR: u8 = 1;
-const RAW_INLINE: u8 = 2;
-const SHARED: u8 = 3;
-const OBJECT: u8 = 4;
-/// An object was here.
-const TAKEN: u8 = 5;
-
 /// What an object is aligned to; so are slots.
 const OBJECT_ALIGN: usize = 8;
 const _: () = assert!(align_of::<Object>() <= OBJECT_ALIGN);
-
-/// A value to be stored.
-#[derive(Debug)]
-pub(super) enum NewValue<'v> {
-    Int(i64),
-    /// `embstr` when short.
-    Bytes(&'v [u8]),
-    /// `raw` however short.
-    Raw(&'v [u8]),
-    Shared(SharedBytes),
-    Object(Object),
-}
-
-/// What an entry that is freed leaves for others to free.
-#[derive(Debug)]
-pub enum Garbage {
-    /// A large string.
-    Bytes(SharedBytes),
-    /// Any other value.
-    Object(Object),
-}
-
-impl NewValue<'_> {
-    fn layout(&self) -> u8 {
-        match self {
-            Self::Int(_) => INT,
-            Self::Shared(_) => SHARED,
-            Self::Object(_) => OBJECT,
-            Self::Bytes(bytes) | Self::Raw(bytes) if bytes.len() > INLINE_LEN_MAX => SHARED,
-            Self::Bytes(_) => EMBSTR,
-            Self::Raw(_) => RAW_INLINE,
-        }
-    }
-
-    /// This value under a key of `key_len` bytes: `raw` from now on where it is not `embstr` there.
-    ///
-    //= valkey 9.1 OBJECT ENCODING: embstr while key, value and expiry fit 128 bytes with their headers
-    pub(super) fn under_key(self, key_len: usize, expiry: Expiry) -> Self {
-        let Self::Bytes(bytes) = self else { return self };
-        let key_header = if key_len < 32 { 1 } else { 3 };
-        let alone = bytes.len().saturating_add(key_len) + key_header + 14;
-        // The reference gives a value at least eight bytes; where that passes its limit, its allocator leaves room for
-        // an expiry that comes later.
-        let has_spare = alone + 4usize.saturating_sub(bytes.len()) > EMBEDDED_LEN_MAX;
-        let len = match expiry {
-            Expiry::None => alone,
-            Expiry::Added if has_spare => alone,
-            Expiry::Added | Expiry::Replaced => alone + 8,
-        };
-        if len <= EMBEDDED_LEN_MAX { self } else { Self::Raw(bytes) }
-    }
-
-    /// Bytes in the entry: the part before the key, and the part behind it.
-    fn lens(&self) -> (usize, usize) {
-        match (self, self.layout()) {
-            (Self::Bytes(bytes) | Self::Raw(bytes), EMBSTR | RAW_INLINE) => {
-                (len_len(bytes.len()), bytes.len())
-            }
-            (Self::Object(_), _) => (size_of::<Object>(), 0),
-            _ => (8, 0),
-        }
-    }
-}
-
-/// What a change of value meets or brings of an expiry.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Expiry {
-    /// There is none.
-    None,
-    /// It gets one.
-    Added,
-    /// The key had one before, whatever it has now.
-    Replaced,
-}
-
-impl Expiry {
-    /// From whether there is one before and after the change.
-    pub(super) fn of(before: bool, after: bool) -> Self {
-        match (before, after) {
-            (true, _) => Self::Replaced,
-            (false, true) => Self::Added,
-            (false, false) => Self::None,
-        }
-    }
-}
-
-/// A string value.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum StringView<'a> {
-    /// Kept as an integer.
-    Int(i64),
-    /// Kept as bytes.
-    Bytes(&'a [u8]),
-}
 
 /// Owns an entry; freed only by its shard.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -170,7 +63,8 @@ impl Timed for EntryPtr {
     }
 }
 
-fn len_len(len: usize) -> usize {
+/// Bytes of a length.
+pub(super) fn len_len(len: usize) -> usize {
     if len <= SHORT_LEN_MAX { 1 } else { 5 }
 }
 
@@ -620,32 +514,5 @@ impl<'a> Entry<'a> {
     /// The raw access clock, for DEBUG OBJECT.
     pub fn access_clock(self) -> u32 {
         self.ptr.access()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::{Expiry, NewValue};
-
-    /// Each line was asked of valkey-server 9.1.2 with OBJECT ENCODING.
-    #[test]
-    fn what_stays_embstr() {
-        let cases = [
-            (1, 112, Expiry::None, true),
-            (1, 113, Expiry::None, false),
-            (31, 82, Expiry::None, true),
-            (32, 80, Expiry::None, false),
-            (32, 79, Expiry::None, true),
-            (1, 104, Expiry::Added, true),
-            (1, 105, Expiry::Added, false),
-            (1, 105, Expiry::Replaced, false),
-            (108, 3, Expiry::Added, true),
-            (108, 3, Expiry::Replaced, false),
-        ];
-        for (key_len, len, expiry, is_embstr) in cases {
-            let value = [b'v'; 200];
-            let kept = NewValue::Bytes(&value[..len]).under_key(key_len, expiry);
-            assert_eq!(matches!(kept, NewValue::Bytes(_)), is_embstr, "{key_len} {len} {expiry:?}");
-        }
     }
 }

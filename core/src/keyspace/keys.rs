@@ -5,10 +5,11 @@
 use alloc::vec::Vec;
 
 use super::access;
-use super::entry::{Entry, EntryPtr, INLINE_LEN_MAX, NewValue, SharedBytes, StringView};
+use super::entry::{Entry, EntryPtr};
 use super::hash::{Key, KeyHasher};
 use super::kind::Encoding;
 use super::shard::Shard;
+use super::value::{INLINE_LEN_MAX, NewValue, SharedBytes, StringView};
 use super::{KeyEvent, Keyspace, Loan, Now, Prefetch};
 use crate::types::{Object, Typed};
 

@@ -238,8 +238,9 @@ mod tests {
     use alloc::vec::Vec;
 
     use super::{Limbo, Loan, Loans};
-    use crate::keyspace::entry::{EntryPtr, NewValue};
+    use crate::keyspace::entry::EntryPtr;
     use crate::keyspace::slab::Slab;
+    use crate::keyspace::value::NewValue;
 
     /// An entry with a value of 100 bytes.
     fn entry(slab: &mut Slab, mark: u8) -> EntryPtr {

@@ -22,6 +22,7 @@ mod sample;
 mod shard;
 mod slab;
 mod table;
+mod value;
 mod walk;
 
 use alloc::boxed::Box;
@@ -29,13 +30,14 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 pub use self::access::AccessPolicy;
-pub use self::entry::{Entry, Garbage, SharedBytes, StringView};
+pub use self::entry::Entry;
 pub(crate) use self::expiry::{ExpiryIndex, Stamp, Timed};
 pub use self::hash::{HashSeed, Key, KeyHasher};
 pub use self::keys::{Copied, ExpireChange, Keys, WrongType};
 pub use self::kind::{Encoding, Kind};
 pub use self::loan::Loan;
 pub use self::reclaim::ReclaimMark;
+pub use self::value::{Garbage, SharedBytes, StringView};
 
 use self::loan::Loans;
 use self::reclaim::Reclaim;

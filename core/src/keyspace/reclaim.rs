@@ -16,8 +16,8 @@
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
-use super::entry::{Garbage, SharedBytes};
 use super::shard::{FREE_EFFORT_MAX, Shard};
+use super::value::{Garbage, SharedBytes};
 use super::{Database, Keyspace};
 use crate::types::Object;
 

@@ -7,12 +7,13 @@
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use super::entry::{Entry, EntryPtr, Expiry, Garbage, NewValue, StringView};
+use super::entry::{Entry, EntryPtr};
 use super::expiry::{ExpiryIndex, Stamp};
 use super::hash::{Key, KeyHasher};
 use super::loan::{Limbo, Loans};
 use super::slab::Slab;
 use super::table::Table;
+use super::value::{Expiry, Garbage, NewValue, StringView};
 use crate::types::Object;
 
 /// A table, its expiry index, the memory of its entries.
