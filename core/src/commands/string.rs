@@ -53,23 +53,22 @@ pub(crate) fn get(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
 #[inline]
 fn reply_entry(reply: &mut Reply<'_>, shared: &mut Shared, entry: Entry<'_>) -> CmdResult {
     let value = string_of(entry)?;
+    let head = |len| {
+        reply.bulk_head(len);
+        reply.position()
+    };
     // One reply holds values of one kind: what is lent has its place in the bytes that are written, what is referenced is
     // sent between them.
-    let mut is_lending = false;
-    if let Some(loan) = shared.loan.as_mut().filter(|_| shared.references.is_empty()) {
-        let head = |len| {
-            reply.bulk_head(len);
-            reply.position()
-        };
-        if loan.add(&entry, head) {
-            reply.bulk_end();
-            return Ok(());
-        }
-        is_lending = !loan.is_empty();
+    if let Some(loan) = &mut shared.loan
+        && shared.references.is_empty()
+        && loan.add(&entry, head)
+    {
+        reply.bulk_end();
+        return Ok(());
     }
     if let StringView::Bytes(bytes) = value
-        && !is_lending
         && bytes.len() >= shared.config.settings().reference_from_len
+        && shared.loan.as_ref().is_none_or(|loan| loan.is_empty())
         && let Some(owner) = entry.shared()
     {
         reply.bulk_head(bytes.len());

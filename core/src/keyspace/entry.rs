@@ -9,8 +9,8 @@
 //! ```
 //! A length is one byte below 255, else 255 and four bytes. A 16-byte key with a 16-byte value takes 38 bytes.
 //! An object ([`Object`], of a type other than string) lies in the entry, at a multiple of eight bytes. Strings above
-//! [`INLINE_LEN_MAX`](super::value::INLINE_LEN_MAX) hang off a pointer and are reference-counted ([`SharedBytes`]), so that a reply can hold one while the
-//! entry is overwritten or deleted.
+//! [`INLINE_LEN_MAX`](super::value::INLINE_LEN_MAX) hang off a pointer and are reference-counted ([`SharedBytes`]), so that a
+//! reply can hold one while the entry is overwritten or deleted.
 //!
 //! Invariant: the header describes the allocation exactly; an [`EntryPtr`] is owned by one table slot.
 #![expect(unsafe_code, reason = "reads and writes the packed layout through raw pointers")]
