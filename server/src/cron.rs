@@ -133,11 +133,11 @@ impl<P: Platform> Outside<P> {
 
     /// One run of the periodic work.
     pub(crate) fn cron(&mut self, engine: &mut Engine) {
-        let began_ns = self.clock.monotonic_ns();
+        let began_us = self.mono_us();
         self.periodic(engine);
-        let spent_ns = self.clock.monotonic_ns().saturating_sub(began_ns);
+        let spent_us = self.mono_us().saturating_sub(began_us);
         let longest = &mut engine.shared.stats.longest;
-        longest.cron_us = longest.cron_us.max(spent_ns / 1000);
+        longest.cron_us = longest.cron_us.max(spent_us);
     }
 
     fn periodic(&mut self, engine: &mut Engine) {
