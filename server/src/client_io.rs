@@ -59,21 +59,27 @@ fn after_read<S>(
     }
 }
 
-/// Reads once and parses what has become whole, for execution by another thread.
-pub(crate) fn receive<N: Net>(connection: &mut Connection<N::Socket>, scratch: &mut [u8], rules: &Rules) {
+/// Reads once and parses what has become whole, for execution by another thread. Returns whether something has come.
+pub(crate) fn receive<N: Net>(
+    connection: &mut Connection<N::Socket>,
+    scratch: &mut [u8],
+    rules: &Rules,
+) -> bool {
     let outcome = if connection.read.len() == 0 {
         read::<N>(connection, scratch).inspect(|&count| connection.read.keep_whole(&scratch[..count]))
     } else {
         read_own::<N>(connection)
     };
     connection.gone = outcome.is_err();
-    if outcome.is_ok_and(|count| count > 0) && connection.parsed.is_empty() {
+    let has_come = outcome.is_ok_and(|count| count > 0);
+    if has_come && connection.parsed.is_empty() {
         connection.parsed.fill(connection.read.pending(), rules);
         connection.parsed.look_up(connection.read.pending());
         if connection.parsed.is_mid_request() {
             connection.read.keep_part(connection.parsed.argument_end());
         }
     }
+    has_come
 }
 
 /// Sends some bytes, as many as there is room for. Returns how many.

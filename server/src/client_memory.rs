@@ -67,18 +67,7 @@ impl<P: Platform> Outside<P> {
 
     /// Gives bytes to a client other than the one whose commands run. One that then holds more replies than it may is closed.
     pub(crate) fn deliver(&mut self, to: ClientSlot, bytes: &[u8], engine: &mut Engine) {
-        if let Some(mut connection) = self.connections.take(to) {
-            connection.out.push(bytes);
-            if connection.out.len() > REPLY_BUFFER_LEN
-                && self.is_reply_too_large(&connection, connection.out.len(), engine)
-            {
-                self.close(connection, engine);
-                return;
-            }
-            self.list_for_flush(&mut connection);
-            self.charge(&connection, engine);
-            self.connections.put(connection);
-        } else if let Some(lent) = self.connections.lent_mut(to) {
+        if let Some(lent) = self.connections.lent_mut(to) {
             lent.deliveries.extend_from_slice(bytes);
             let held = lent.deliveries.len();
             if held > REPLY_BUFFER_LEN && !lent.doomed && self.is_over_hard_limit(to, held, engine) {
@@ -89,6 +78,17 @@ impl<P: Platform> Outside<P> {
                 let io = self.connections.io_use(to);
                 engine.shared.charge(to, &io);
             }
+        } else if let Some(mut connection) = self.connections.take(to) {
+            connection.out.push(bytes);
+            if connection.out.len() > REPLY_BUFFER_LEN
+                && self.is_reply_too_large(&connection, connection.out.len(), engine)
+            {
+                self.close(connection, engine);
+                return;
+            }
+            self.list_for_flush(&mut connection);
+            self.charge(&connection, engine);
+            self.connections.put(connection);
         }
     }
 

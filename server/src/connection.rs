@@ -3,8 +3,11 @@
 //! It is one movable box and knows nothing of keys or commands; who holds the box may touch the client's
 //! input and output, nobody else can. The other half is the engine's session, found by the same slot.
 
+use std::sync::Arc;
+
 use vireo_core::engine::ClientSlot;
 use vireo_core::engine::host::IoUse;
+use vireo_core::offload::{Marks, Places};
 use vireo_core::platform::Event;
 use vireo_core::resp::Limits;
 
@@ -24,7 +27,7 @@ pub(crate) enum Closing {
     AfterReplies,
 }
 
-/// Traffic since the main thread last looked.
+/// Traffic that is not counted yet.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Traffic {
     pub(crate) reads: u32,
@@ -55,7 +58,11 @@ pub(crate) struct Connection<S> {
     pub(crate) closing: Closing,
     /// It is on the list of connections to write to at the end of this turn.
     pub(crate) flush_listed: bool,
-    /// What was read and written since the main thread last counted.
+    /// When its replies are sent it waits with the I/O threads, which read from it without asking.
+    pub(crate) rests: bool,
+    /// Something was read or written since the main thread last looked.
+    pub(crate) was_active: bool,
+    /// What was read and written and not counted yet.
     pub(crate) traffic: Traffic,
     /// Replies that the socket did not take yet.
     pub(crate) out: OutBuf,
@@ -96,6 +103,8 @@ impl<S> Connection<S> {
             paused: false,
             closing: Closing::No,
             flush_listed: false,
+            rests: false,
+            was_active: false,
             over_soft_limit_since_us: None,
             active_us: now_us,
             reply_peak: 0,
@@ -103,6 +112,22 @@ impl<S> Connection<S> {
             net_in: 0,
             net_out: 0,
         }
+    }
+
+    /// Takes note of what the poller has told.
+    pub(crate) fn note(&mut self, marks: Marks) {
+        self.peer_ended |= marks.has(Marks::CLOSED);
+        self.may_read_more |= marks.has(HAS_INPUT);
+    }
+
+    /// Moves what was read and written into its own sums.
+    #[inline]
+    pub(crate) fn take_traffic(&mut self) -> Traffic {
+        let traffic = core::mem::take(&mut self.traffic);
+        self.net_in += traffic.bytes_in;
+        self.net_out += traffic.bytes_out;
+        self.was_active |= traffic.bytes_in > 0 || traffic.bytes_out > 0;
+        traffic
     }
 
     /// What it holds, for CLIENT LIST and the memory reports.
@@ -133,33 +158,48 @@ impl<S> Connection<S> {
     }
 }
 
+/// What the poller tells of a connection.
+pub(crate) fn marks_of(event: &Event) -> Marks {
+    let readable = Marks::READABLE.when(event.readable);
+    readable.and(Marks::WRITABLE.when(event.writable)).and(Marks::CLOSED.when(event.closed))
+}
+
+/// There is something to read, or the end.
+pub(crate) const HAS_INPUT: Marks = Marks::READABLE.and(Marks::CLOSED);
+
+/// Where connections wait that I/O threads read from without asking, by slot.
+pub(crate) type Resting<S> = Places<Connection<S>>;
+
 /// All connections, by slot.
 ///
-/// Invariant: a connection is absent from its slot only while the loop or an I/O thread works on it.
+/// Invariant: a connection is absent from its slot only while the loop or an I/O thread works on it, or while it rests
+/// with the I/O threads; what comes up for one that is lent or rests is noted first, then it is called.
 #[derive(Debug)]
 pub(crate) struct Connections<S> {
-    slots: Vec<Place<S>>,
+    slots: Vec<Slot<S>>,
+    /// Those that rest, and marks for those that are lent.
+    pub(crate) resting: Arc<Resting<S>>,
     free: Vec<u32>,
     len: usize,
 }
 
 #[derive(Debug)]
-struct Place<S> {
+struct Slot<S> {
     /// Tells a token of an earlier connection in this slot from the present one's.
     generation: u32,
     connection: Option<Box<Connection<S>>>,
     used: bool,
-    /// What has come up while an I/O thread has the connection.
+    /// There may be marks for it.
+    was_lent: bool,
+    /// What has come up while the I/O threads have the connection.
     lent: Option<Lent>,
 }
 
-/// What has come up while an I/O thread has a connection, to be done when it comes back.
+/// What has come up while the I/O threads have a connection, to be done when it comes back.
 #[derive(Debug, Default)]
 pub(crate) struct Lent {
     /// Close it.
     pub(crate) doomed: bool,
-    /// The poller has told this.
-    pub(crate) event: Option<Event>,
     /// Bytes for it from others' commands.
     pub(crate) deliveries: Vec<u8>,
     /// What it held when it was lent.
@@ -170,7 +210,7 @@ pub(crate) struct Lent {
 
 impl<S> Default for Connections<S> {
     fn default() -> Self {
-        Self { slots: Vec::new(), free: Vec::new(), len: 0 }
+        Self { slots: Vec::new(), resting: Arc::default(), free: Vec::new(), len: 0 }
     }
 }
 
@@ -193,7 +233,7 @@ impl<S> Connections<S> {
             return ClientSlot(index);
         }
         let index = u32::try_from(self.slots.len()).unwrap_or(u32::MAX);
-        self.slots.push(Place { generation: 0, connection: None, used: true, lent: None });
+        self.slots.push(Slot { generation: 0, connection: None, used: true, was_lent: false, lent: None });
         ClientSlot(index)
     }
 
@@ -204,6 +244,9 @@ impl<S> Connections<S> {
         place.used = false;
         place.connection = None;
         place.lent = None;
+        if core::mem::take(&mut place.was_lent) {
+            self.resting.at(slot.0).take_marks();
+        }
         place.generation = place.generation.wrapping_add(1) & GENERATION_MASK;
         self.free.push(slot.0);
         self.len -= 1;
@@ -212,6 +255,13 @@ impl<S> Connections<S> {
     /// The poller's name of the connection in a slot.
     pub(crate) fn token(&self, slot: ClientSlot) -> u64 {
         u64::from(self.slots[slot.0 as usize].generation) << 32 | u64::from(slot.0)
+    }
+
+    /// The slot that a token names, unless it is one of the loop's own sources. For a thread that cannot tell whether the
+    /// connection still lives: what it takes for its event, another of that slot survives.
+    pub(crate) fn slot_of(token: u64) -> Option<u32> {
+        let index = u32::try_from(token & u64::from(u32::MAX)).ok()?;
+        (token >> 32 <= u64::from(GENERATION_MASK)).then_some(index)
     }
 
     /// The slot a token names, if its connection still lives.
@@ -234,7 +284,9 @@ impl<S> Connections<S> {
 
     /// Notes that an I/O thread gets the connection of this slot, which is out of its place already, and what it holds.
     pub(crate) fn lend(&mut self, slot: ClientSlot, held: IoUse) {
-        self.slots[slot.0 as usize].lent = Some(Lent { held, ..Lent::default() });
+        let place = &mut self.slots[slot.0 as usize];
+        place.was_lent = true;
+        place.lent = Some(Lent { held, ..Lent::default() });
     }
 
     /// The connection is back: what has come up meanwhile.
@@ -242,14 +294,42 @@ impl<S> Connections<S> {
         self.slots[slot.0 as usize].lent.take().unwrap_or_default()
     }
 
-    /// What has come up for a connection that an I/O thread has; `None` when none has it.
+    /// Calls a connection that the I/O threads have. One that rests is in its slot again; one that a thread works on is
+    /// given the marks. Returns whether it is lent still.
+    pub(crate) fn call(&mut self, slot: ClientSlot, marks: Marks) -> bool {
+        let Some(place) = self.slots.get_mut(slot.0 as usize) else { return false };
+        if place.lent.is_none() {
+            return false;
+        }
+        let Some(connection) = self.resting.at(slot.0).call(marks) else { return true };
+        place.connection = Some(connection);
+        place.lent = None;
+        false
+    }
+
+    /// Whether the I/O threads have a connection.
+    pub(crate) fn is_lent(&self, slot: ClientSlot) -> bool {
+        self.slots.get(slot.0 as usize).is_some_and(|place| place.lent.is_some())
+    }
+
+    /// What comes up for a connection that an I/O thread works on, which it will come back for; `None` when none does.
     pub(crate) fn lent_mut(&mut self, slot: ClientSlot) -> Option<&mut Lent> {
+        if !self.call(slot, Marks::WANTED) {
+            return None;
+        }
         self.slots.get_mut(slot.0 as usize)?.lent.as_mut()
+    }
+
+    /// What was marked for a connection that is back. Not asked for one that is lent again at once: whoever has it will
+    /// find the marks.
+    pub(crate) fn take_marks(&mut self, slot: ClientSlot) -> Marks {
+        self.resting.at(slot.0).take_marks()
     }
 
     /// What a connection holds. Only the I/O thread that has it could tell while it is lent: then what it held before, and
     /// what has come for it since.
-    pub(crate) fn io_use(&self, slot: ClientSlot) -> IoUse {
+    pub(crate) fn io_use(&mut self, slot: ClientSlot) -> IoUse {
+        self.call(slot, Marks::default());
         let Some(place) = self.slots.get(slot.0 as usize) else { return IoUse::default() };
         match (&place.connection, &place.lent) {
             (Some(connection), _) => connection.io_use(),

@@ -2,8 +2,9 @@
 //!
 //! Each piece has a budget; no call holds the loop longer than about a millisecond.
 
-use vireo_core::engine::host::LogLevel;
+use vireo_core::engine::host::{Host, LogLevel};
 use vireo_core::engine::{ClientSlot, Engine};
+use vireo_core::offload::Marks;
 use vireo_core::platform::{Clock, Platform};
 
 use crate::alloc;
@@ -148,7 +149,8 @@ impl<P: Platform> Outside<P> {
             return;
         }
         if self.now.mono_us.saturating_sub(engine.shared.stats.sampled_us()) >= SAMPLE_EVERY_US {
-            engine.shared.stats.sample(self.now.mono_us, &self.totals);
+            let totals = self.net();
+            engine.shared.stats.sample(self.now.mono_us, &totals);
         }
         if engine.shared.tracking.clients() > 0 {
             engine.shared.limit_tracked_keys();
@@ -168,14 +170,14 @@ impl<P: Platform> Outside<P> {
     fn look_after(&mut self, slot: ClientSlot, engine: &mut Engine) {
         let timeout_s = engine.shared.config.settings().timeout_s;
         let now_us = self.now.mono_us;
-        let Some(mut connection) = self.connections.take(slot) else {
-            // Lent, perhaps: then what it held before, and what has come for it since, is the best there is.
-            if self.connections.lent_mut(slot).is_some() {
-                let io = self.connections.io_use(slot);
-                engine.shared.charge(slot, &io);
-            }
+        if self.connections.call(slot, Marks::default()) {
+            // What it held before, and what has come for it since, is the best there is.
+            let io = self.connections.io_use(slot);
+            engine.shared.charge(slot, &io);
             return;
-        };
+        }
+        let Some(mut connection) = self.connections.take(slot) else { return };
+        self.count_traffic(&mut connection);
         if self.over_output_limit(&mut connection, engine) {
             self.close(connection, engine);
             return;

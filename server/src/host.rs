@@ -8,6 +8,7 @@ use vireo_core::engine::ClientSlot;
 use vireo_core::engine::host::{
     CpuUse, DebugSwitch, GarbageOut, Host, HostFacts, IoUse, LogLevel, MemoryUse, NetTotals,
 };
+use vireo_core::offload::Marks;
 use vireo_core::platform::{Clock, CpuSampler, Net, Platform, System};
 
 use crate::config_file::{self, error_text, working_folder};
@@ -67,8 +68,22 @@ impl<P: Platform> Host for Outside<P> {
     }
 
     fn net(&mut self) -> NetTotals {
-        let (running, depth) = self.crew.as_ref().map_or((0, 0), |crew| (crew.running(), crew.depth()));
-        NetTotals { io_threads_running: running, io_depth: depth, ..self.totals }
+        let Some(crew) = &self.crew else { return self.totals };
+        let (done, before) = (crew.done(), self.marks.done_before);
+        let (reads_lent, writes_lent) = crew.lent();
+        NetTotals {
+            reads: self.totals.reads + done.socket_reads - before.socket_reads,
+            writes: self.totals.writes + done.socket_writes - before.socket_writes,
+            bytes_in: self.totals.bytes_in + done.bytes_in - before.bytes_in,
+            bytes_out: self.totals.bytes_out + done.bytes_out - before.bytes_out,
+            io_reads: done.reads - before.reads,
+            io_reads_pending: reads_lent.saturating_sub(done.reads_lent),
+            io_writes: done.writes - before.writes,
+            io_writes_pending: writes_lent.saturating_sub(done.writes),
+            io_threads_running: crew.running(),
+            io_depth: crew.depth(),
+            ..self.totals
+        }
     }
 
     fn io_thread_times_us(&mut self) -> Vec<u64> {
@@ -76,11 +91,8 @@ impl<P: Platform> Host for Outside<P> {
     }
 
     fn reset_stats(&mut self, slot_bytes: u64) {
-        self.totals = NetTotals {
-            io_reads_pending: self.totals.io_reads_pending,
-            io_writes_pending: self.totals.io_writes_pending,
-            ..NetTotals::default()
-        };
+        self.totals = NetTotals::default();
+        self.marks.done_before = self.crew.as_ref().map(Crew::done).unwrap_or_default();
         self.marks.peak = alloc::used() + slot_bytes;
         self.marks.objects_freed_before += self.garbage().objects_freed;
     }
@@ -193,6 +205,11 @@ impl<P: Platform> Outside<P> {
                 self.process.show_title(config, &self.facts.config_file);
                 Ok(())
             }
+            "client-query-buffer-limit" | "proto-max-bulk-len" => {
+                // Who rests is read from by the limits of its last request: the next is read by this thread's leave again.
+                self.call_all();
+                Ok(())
+            }
             "tcp-keepalive" => {
                 self.keep_alive(config.settings().tcp_keepalive_s);
                 Ok(())
@@ -230,9 +247,17 @@ impl<P: Platform> Outside<P> {
         Ok(())
     }
 
+    /// Calls all clients that rest.
+    fn call_all(&mut self) {
+        for index in 0..self.connections.slots_len() {
+            self.connections.call(ClientSlot(u32::try_from(index).unwrap_or(u32::MAX)), Marks::default());
+        }
+    }
+
     fn keep_alive(&mut self, seconds: u32) {
         for index in 0..self.connections.slots_len() {
             let slot = ClientSlot(u32::try_from(index).unwrap_or(u32::MAX));
+            self.connections.call(slot, Marks::default());
             if let Some(connection) = self.connections.get(slot) {
                 // A unix socket has no such option; that is no error worth telling.
                 let _ = P::Net::set_keepalive(&connection.socket, seconds);

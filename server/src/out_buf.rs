@@ -10,8 +10,18 @@ use vireo_core::keyspace::{Loan, SharedBytes};
 /// Small leftovers are copied together up to this size; larger ones become chunks without a copy.
 const CHUNK_LEN: usize = 16 * 1024;
 
-/// Emptied chunks that a pool keeps.
+/// Emptied chunks that a pool keeps, and loans.
 const POOL_MAX: usize = 512;
+
+/// What clients use in turn for their replies: each thread has its own.
+#[derive(Debug, Default)]
+pub(crate) struct Pools {
+    /// Emptied chunks.
+    pub(crate) chunks: Vec<Vec<u8>>,
+    /// Loans that are over.
+    #[expect(clippy::vec_box, reason = "the box goes along with its client")]
+    pub(crate) loans: Vec<Box<Loan>>,
+}
 
 /// A piece of the replies.
 #[derive(Debug)]
@@ -58,7 +68,7 @@ pub(crate) struct OutBuf {
     shared: usize,
     /// An emptied chunk, for the next replies.
     spare: Vec<u8>,
-    /// Values that are to be put into the first chunk before it is sent; kept when that is done, until it is taken back.
+    /// Values that are to be put into the first chunk before it is sent; without any, it is kept for the next replies.
     loan: Option<Box<Loan>>,
     /// Length of those that are not put in yet.
     lent: usize,
@@ -77,7 +87,8 @@ impl OutBuf {
 
     /// Adds values that belong into the first chunk, which is the only one and whole.
     pub(crate) fn lend(&mut self, loan: Box<Loan>) {
-        debug_assert!(self.chunks.len() == 1 && self.sent == 0, "positions count from the first byte");
+        let is_whole = self.chunks.len() == 1 && self.sent == 0;
+        debug_assert!(is_whole || loan.is_empty(), "positions count from the first byte");
         self.lent = loan.len();
         self.loan = Some(loan);
     }
@@ -94,9 +105,12 @@ impl OutBuf {
         }
     }
 
-    /// The first chunk has become `filled`, of which `sent` bytes are sent.
+    /// The first chunk has become `filled`, of which `sent` bytes are sent: the loan is over.
     pub(crate) fn replace_first(&mut self, filled: &[u8], sent: usize) {
         self.lent = 0;
+        if let Some(loan) = &mut self.loan {
+            loan.end();
+        }
         self.consume(self.chunks.front().map_or(0, |first| first.bytes().len()));
         if sent < filled.len() {
             let rest = filled[sent..].to_vec();
@@ -106,14 +120,14 @@ impl OutBuf {
         }
     }
 
-    /// Takes the loan back.
+    /// Takes the loan back, which is over.
     pub(crate) fn take_loan(&mut self) -> Option<Box<Loan>> {
         debug_assert!(!self.is_lent(), "a loan ends when its values are put in");
         self.loan.take()
     }
 
-    /// Takes the last chunk out, to be written to and given back by [`Self::put_tail`]; an empty one, one of the pool if
-    /// there is one, when it is full.
+    /// Takes the last chunk out, to be written to and given back by [`Self::put_tail`]; when it is full an empty one: the
+    /// spare one, or one of the pool if there is one.
     pub(crate) fn take_tail(&mut self, pool: &mut Vec<Vec<u8>>) -> Vec<u8> {
         let is_open = |chunk: &mut Chunk| matches!(chunk, Chunk::Own(bytes) if bytes.len() < CHUNK_LEN);
         match self.chunks.pop_back_if(is_open) {
@@ -122,14 +136,31 @@ impl OutBuf {
                 self.memory -= chunk.capacity();
                 chunk
             }
-            _ => pool.pop().unwrap_or_else(|| core::mem::take(&mut self.spare)),
+            _ if self.spare.capacity() > 0 => core::mem::take(&mut self.spare),
+            _ => pool.pop().unwrap_or_default(),
         }
     }
 
-    /// Gives an emptied chunk to the pool, where the next client finds it while it is still in the cache.
-    pub(crate) fn give_spare(&mut self, pool: &mut Vec<Vec<u8>>) {
-        if self.spare.capacity() > 0 && pool.len() < POOL_MAX {
-            pool.push(core::mem::take(&mut self.spare));
+    /// Brings what the next replies will be written to and lent by.
+    pub(crate) fn bring(&mut self, pools: &mut Pools) {
+        if self.spare.capacity() == 0 {
+            self.spare = pools.chunks.pop().unwrap_or_default();
+        }
+        if self.loan.is_none() {
+            self.loan = pools.loans.pop();
+        }
+    }
+
+    /// Gives back what the replies that are sent have left, for the next client, who finds it while it is in the cache.
+    pub(crate) fn give_back(&mut self, pools: &mut Pools) {
+        if self.spare.capacity() > 0 && pools.chunks.len() < POOL_MAX {
+            pools.chunks.push(core::mem::take(&mut self.spare));
+        }
+        if !self.is_lent()
+            && let Some(loan) = self.take_loan()
+            && pools.loans.len() < POOL_MAX
+        {
+            pools.loans.push(loan);
         }
     }
 
@@ -154,6 +185,9 @@ impl OutBuf {
     /// Gives memory back that nothing waits in.
     pub(crate) fn shrink(&mut self) {
         self.spare = Vec::new();
+        if !self.is_lent() {
+            self.loan = None;
+        }
     }
 
     /// What it holds.
@@ -327,7 +361,7 @@ mod tests {
             out.fill(&mut whole);
             assert_eq!(whole, expected);
             out.replace_first(&whole, sent);
-            assert!(out.take_loan().is_some_and(|loan| loan.len() == 200));
+            assert!(out.take_loan().is_some_and(|loan| loan.is_empty()));
             out.push(b"+more\r\n");
             assert_eq!(drain(&mut out, 50), [&expected[sent..], b"+more\r\n"].concat());
         }

@@ -22,6 +22,7 @@ use crate::listen::Listeners;
 use crate::log;
 use crate::process::Process;
 use crate::serve::Socket;
+use crate::worker::Done;
 use crate::workers::Crew;
 
 /// The wall clock is asked so often, µs.
@@ -55,6 +56,8 @@ pub(crate) struct MemoryMarks {
     pub(crate) startup: u64,
     /// Objects that other threads had freed when the statistics were last reset.
     pub(crate) objects_freed_before: u64,
+    /// What I/O threads had done by then.
+    pub(crate) done_before: Done,
 }
 
 /// A turn of the loop, from the end of one wait to the beginning of the next.
@@ -268,14 +271,12 @@ impl<P: Platform> Outside<P> {
     /// Adds what was read from and written to a connection to the totals.
     #[inline]
     pub(crate) fn count_traffic(&mut self, connection: &mut Connection<Socket<P>>) {
-        let traffic = core::mem::take(&mut connection.traffic);
+        let traffic = connection.take_traffic();
         self.totals.reads += u64::from(traffic.reads);
         self.totals.writes += u64::from(traffic.writes);
         self.totals.bytes_in += traffic.bytes_in;
         self.totals.bytes_out += traffic.bytes_out;
-        connection.net_in += traffic.bytes_in;
-        connection.net_out += traffic.bytes_out;
-        if traffic.bytes_in > 0 || traffic.bytes_out > 0 {
+        if core::mem::take(&mut connection.was_active) {
             connection.active_us = self.now.mono_us;
         }
     }
@@ -309,7 +310,6 @@ impl<P: Platform> Outside<P> {
     /// Sends what waits for a connection, as much as there is room for; the poller tells when there is room for the rest.
     fn flush(&mut self, connection: &mut Connection<Socket<P>>) -> Result<(), Gone> {
         client_io::transmit::<P::Net>(connection, &mut Vec::new())?;
-        drop(connection.out.take_loan());
         if connection.out.is_empty() {
             // Who is told of something now and then is not to hold a chunk for it.
             connection.out.shrink();

@@ -7,14 +7,15 @@
 
 use vireo_core::engine::host::IoUse;
 use vireo_core::engine::{ClientSlot, Engine, Flow};
-use vireo_core::keyspace::{Loan, SharedBytes};
+use vireo_core::keyspace::SharedBytes;
+use vireo_core::offload::Marks;
 use vireo_core::platform::{Clock, Event, Net, Platform};
 use vireo_core::resp::{Limits, Proto, ProtocolError, Reply};
 
 use crate::client_io::{self, Gone};
-use crate::connection::{Closing, Connection, REPLY_BUFFER_LEN};
+use crate::connection::{Closing, Connection, REPLY_BUFFER_LEN, marks_of};
 use crate::listen::Listeners;
-use crate::out_buf::OutBuf;
+use crate::out_buf::{OutBuf, Pools};
 use crate::outside::{Outside, Turn};
 use crate::parsed::{Parsed, Rules};
 use crate::workers::PlatformWord;
@@ -43,11 +44,8 @@ pub(crate) struct Server<P: Platform> {
     reply_buf: Vec<u8>,
     /// Requests of the client that is being served, unless it has some of its own.
     parsed: Parsed,
-    /// Emptied chunks for replies.
-    pub(crate) chunks: Vec<Vec<u8>>,
-    /// Loans that are out of use.
-    #[expect(clippy::vec_box, reason = "the box goes along with its client")]
-    pub(crate) loans: Vec<Box<Loan>>,
+    /// For replies that I/O threads send.
+    pub(crate) pools: Pools,
     /// What came back from I/O threads, before it is looked at.
     pub(crate) returned: Vec<PlatformWord<P>>,
     /// Clients that came back from being read, before they are executed together.
@@ -77,8 +75,7 @@ impl<P: Platform> Server<P> {
             read_buf: vec![0; READ_LEN].into_boxed_slice(),
             reply_buf: Vec::with_capacity(REPLY_FLUSH_LEN),
             parsed: Parsed::default(),
-            chunks: Vec::new(),
-            loans: Vec::new(),
+            pools: Pools::default(),
             returned: Vec::new(),
             received: Vec::new(),
         }
@@ -127,8 +124,7 @@ impl<P: Platform> Server<P> {
             return;
         }
         let Some(slot) = self.outside.connections.resolve(event.token) else { return };
-        if let Some(lent) = self.outside.connections.lent_mut(slot) {
-            lent.note(event);
+        if self.outside.connections.call(slot, marks_of(&event)) {
             return;
         }
         let Some(connection) = self.outside.connections.get_mut(slot) else { return };
@@ -143,9 +139,8 @@ impl<P: Platform> Server<P> {
 
     /// Reads from a client, or has that done.
     pub(crate) fn on_readable(&mut self, slot: ClientSlot) {
-        if let Some(lent) = self.outside.connections.lent_mut(slot) {
-            // Lent for writing, perhaps a moment ago: it is read from when it comes back.
-            lent.note_readable();
+        if self.outside.connections.call(slot, Marks::READABLE) {
+            // Lent for writing, perhaps a moment ago: it is read from when that is done.
             return;
         }
         let Some(connection) = self.outside.connections.take(slot) else { return };
@@ -280,17 +275,13 @@ impl<P: Platform> Server<P> {
         self.outside.current = Some((connection.slot, connection.io_use_sending()));
         self.begin_lending(connection);
         let mut own = core::mem::take(&mut connection.read);
-        let mut replies = connection.out.take_tail(&mut self.chunks);
+        let mut replies = connection.out.take_tail(&mut self.pools.chunks);
         let before = replies.len();
         let (used, batch) = self.execute_with(connection, own.pending(), &mut replies, false);
         let written = replies.len().saturating_sub(before);
         connection.out.put_tail(replies);
         let lent = self.end_lending(connection);
         connection.reply_peak = connection.reply_peak.max(written + lent);
-        if connection.out.is_empty() {
-            // Nothing to send: the next client may have the buffer.
-            connection.out.give_spare(&mut self.chunks);
-        }
         own.consume(used);
         connection.read = own;
         self.end_batch(connection, &batch)?;

@@ -2,9 +2,9 @@
 
 use vireo_core::engine::Engine;
 use vireo_core::engine::host::LogLevel;
-use vireo_core::keyspace::{Garbage, Loan};
-use vireo_core::offload::{Decision, Job};
-use vireo_core::platform::{Clock, Event, Platform, Threads};
+use vireo_core::keyspace::Garbage;
+use vireo_core::offload::{Decision, Job, Marks};
+use vireo_core::platform::{Clock, Event, Platform};
 
 use crate::connection::{Closing, Connection, Lent};
 use crate::outside::Outside;
@@ -15,42 +15,26 @@ use crate::workers::{Crew, Jobs};
 /// Looks at the outbox before the loop lets others run or waits: about two microseconds.
 const RESULT_LOOKS: u32 = 100;
 
-/// Loans that are kept for the next replies.
-const LOANS_MAX: usize = 512;
-
 /// The main thread leaves its sockets alone for so long at most while the threads have enough to do.
 const PARK_MAX_NS: u64 = 1_000_000;
-
-impl Lent {
-    /// Adds an event to those that wait.
-    pub(crate) fn note(&mut self, event: Event) {
-        let all = self.event.get_or_insert(event);
-        all.readable |= event.readable;
-        all.writable |= event.writable;
-        all.closed |= event.closed;
-    }
-
-    /// Same, for something to read that the poller will not tell again.
-    pub(crate) fn note_readable(&mut self) {
-        self.note(Event { token: 0, readable: true, writable: false, closed: false });
-    }
-}
 
 impl<P: Platform> Server<P> {
     /// Waits until something has happened or something is due.
     pub(crate) fn wait(&mut self, events: &mut Vec<Event>) {
-        if self.outside.crew.as_ref().is_none_or(|crew| crew.clients_out() == 0 && !crew.is_poll_out()) {
-            self.outside.poll(events, self.outside.wait_timeout_ns(&self.engine));
+        let timeout_ns = self.outside.wait_timeout_ns(&self.engine);
+        let is_alone = |crew: &Crew<P>| !crew.is_poll_out() && !crew.has_results() && crew.clients_out() == 0;
+        let Some(crew) = self.outside.crew.as_mut().filter(|crew| !is_alone(crew)) else {
+            self.outside.poll(events, timeout_ns);
             return;
-        }
-        if self.parks(events) {
-            return;
-        }
-        let Some(crew) = self.outside.crew.as_mut() else { return };
-        if crew.has_results() {
-            // There is more than one turn has taken: somebody polls meanwhile.
+        };
+        if crew.is_poll_out() || crew.has_results() || crew.has_backlog() {
+            // The threads have enough to do and see themselves what comes: sleeps until they tell of results, then deals with
+            // all of them in one turn.
             crew.lend_poll();
             crew.announce();
+            if timeout_ns > 0 {
+                crew.park(timeout_ns.min(PARK_MAX_NS));
+            }
             return;
         }
         crew.announce();
@@ -60,41 +44,17 @@ impl<P: Platform> Server<P> {
             }
             core::hint::spin_loop();
         }
-        if crew.is_poll_out() {
-            // Whoever polls comes back soon, and may take the wake-up that a wait here would need.
-            P::Threads::yield_now();
-            return;
-        }
         let sleeps = crew.begin_wait();
-        let timeout_ns = if sleeps { self.outside.wait_timeout_ns(&self.engine) } else { 0 };
-        self.outside.poll(events, timeout_ns);
+        self.outside.poll(events, if sleeps { timeout_ns } else { 0 });
         if let Some(crew) = &self.outside.crew {
             crew.end_wait();
         }
     }
 
-    /// While the threads have enough to do, more of it would only wait: sleeps until they tell of results, then sees what
-    /// has come meanwhile, all of it in one turn.
-    fn parks(&mut self, events: &mut Vec<Event>) -> bool {
-        let is_worth_it = |crew: &Crew<P>| crew.has_backlog() && !crew.is_poll_out();
-        if !self.outside.crew.as_ref().is_some_and(is_worth_it) {
-            return false;
-        }
-        let timeout_ns = self.outside.wait_timeout_ns(&self.engine);
-        if let Some(crew) = self.outside.crew.as_mut().filter(|_| timeout_ns > 0) {
-            crew.announce();
-            crew.park(timeout_ns.min(PARK_MAX_NS));
-        }
-        self.outside.poll(events, 0);
-        true
-    }
-
     /// Lends a client to be read from; over a full inbox it is read here.
     pub(crate) fn lend_read(&mut self, mut connection: Box<Connection<Socket<P>>>) {
         self.limit_query(&mut connection);
-        if !connection.limits.is_authenticated() {
-            connection.limits = self.limits(connection.slot);
-        }
+        connection.limits = self.limits(connection.slot);
         if !connection.limits.is_authenticated() {
             // Each of its requests may change what the next may be.
             self.read_from(connection);
@@ -106,7 +66,6 @@ impl<P: Platform> Server<P> {
         match crew.lend_read(connection) {
             Ok(()) => {
                 self.outside.connections.lend(slot, held);
-                self.outside.totals.io_reads_pending += 1;
             }
             Err(connection) => self.read_from(connection),
         }
@@ -145,8 +104,6 @@ impl<P: Platform> Server<P> {
         match job {
             Job::Read(connection) => {
                 crew.client_is_back();
-                self.outside.totals.io_reads_pending -= 1;
-                self.outside.totals.io_reads += 1;
                 connection.parsed.prefetch();
                 connection.read.prefetch();
                 // It counts as lent, and events are noted for it, until its turn has come.
@@ -154,8 +111,6 @@ impl<P: Platform> Server<P> {
             }
             Job::Write(connection) => {
                 crew.client_is_back();
-                self.outside.totals.io_writes_pending -= 1;
-                self.outside.totals.io_writes += 1;
                 self.after_write(connection);
             }
             Job::Poll(poll) => {
@@ -216,11 +171,7 @@ impl<P: Platform> Server<P> {
         connection.out.push(&lent.deliveries);
         self.note_resumed(&connection, &lent);
         let outcome = self.execute_received(&mut connection);
-        let session = self.engine.shared.clients.get(connection.slot);
-        if session.is_some_and(|session| session.authenticated != connection.limits.is_authenticated()) {
-            connection.limits = self.limits(connection.slot);
-        }
-        connection.may_read_more |= self.note_event(&mut connection, &lent);
+        connection.limits = self.limits(connection.slot);
         self.send_or_put(connection, outcome.is_err());
     }
 
@@ -233,15 +184,13 @@ impl<P: Platform> Server<P> {
             self.outside.close(connection, &mut self.engine);
             return;
         }
-        connection.out.give_spare(&mut self.chunks);
-        if let Some(loan) = connection.out.take_loan() {
-            self.put_loan(loan);
-        }
+        connection.out.give_back(&mut self.pools);
+        let marks = self.outside.connections.take_marks(connection.slot);
+        connection.note(marks);
         // Without room, the poller tells when there is some; it may have done so already.
-        let may_write = connection.out.is_empty() || lent.event.is_some_and(|event| event.writable);
+        let may_write = connection.out.is_empty() || marks.has(Marks::WRITABLE);
         connection.out.push(&lent.deliveries);
         self.note_resumed(&connection, &lent);
-        connection.may_read_more |= self.note_event(&mut connection, &lent);
         if may_write {
             self.send_or_put(connection, false);
         } else {
@@ -250,9 +199,10 @@ impl<P: Platform> Server<P> {
     }
 
     /// Has values lent to a client's replies, which a thread will send, if they begin with the next byte.
-    pub(crate) fn begin_lending(&mut self, connection: &Connection<Socket<P>>) {
+    pub(crate) fn begin_lending(&mut self, connection: &mut Connection<Socket<P>>) {
         if connection.out.is_empty() && self.outside.lends() {
-            let loan = self.loans.pop().unwrap_or_else(|| Box::new(self.engine.keyspace.new_loan()));
+            let own = connection.out.take_loan().or_else(|| self.pools.loans.pop());
+            let loan = own.unwrap_or_else(|| Box::new(self.engine.keyspace.new_loan()));
             self.engine.begin_lending(loan);
         }
     }
@@ -261,19 +211,8 @@ impl<P: Platform> Server<P> {
     pub(crate) fn end_lending(&mut self, connection: &mut Connection<Socket<P>>) -> usize {
         let Some(loan) = self.engine.end_lending() else { return 0 };
         let len = loan.len();
-        if loan.is_empty() {
-            self.put_loan(loan);
-        } else {
-            connection.out.lend(loan);
-        }
+        connection.out.lend(loan);
         len
-    }
-
-    fn put_loan(&mut self, mut loan: Box<Loan>) {
-        loan.end();
-        if self.loans.len() < LOANS_MAX {
-            self.loans.push(loan);
-        }
     }
 
     /// A client that went on while it was lent goes on at the end of this turn.
@@ -283,32 +222,23 @@ impl<P: Platform> Server<P> {
         }
     }
 
-    /// Takes note of what the poller told while the client was lent. Returns whether there is something to read.
-    fn note_event(&mut self, connection: &mut Connection<Socket<P>>, lent: &Lent) -> bool {
-        lent.event.is_some_and(|event| {
-            connection.peer_ended |= event.closed;
-            event.readable || event.closed
-        })
-    }
-
     /// Has a client's replies sent, if there are any, or puts it back.
-    fn send_or_put(&mut self, connection: Box<Connection<Socket<P>>>, gone: bool) {
+    fn send_or_put(&mut self, mut connection: Box<Connection<Socket<P>>>, gone: bool) {
         if gone || (connection.closing != Closing::No && connection.out.is_empty()) {
             self.outside.close(connection, &mut self.engine);
             return;
         }
         if connection.out.is_empty() {
+            let marks = self.outside.connections.take_marks(connection.slot);
+            connection.note(marks);
+            connection.out.give_back(&mut self.pools);
             self.put_ready(connection);
             return;
         }
         let (slot, reads_on) = (connection.slot, connection.may_read_more);
         self.outside.send_out(connection, &mut self.engine);
-        if reads_on {
-            // Read once the replies are sent: now, or when it comes back.
-            match self.outside.connections.lent_mut(slot) {
-                Some(lent) => lent.note_readable(),
-                None => self.outside.ready.push(slot),
-            }
+        if reads_on && !self.outside.connections.is_lent(slot) {
+            self.outside.ready.push(slot);
         }
     }
 
@@ -354,7 +284,9 @@ impl<P: Platform> Server<P> {
             let outside = &mut self.outside;
             let hasher = self.engine.keyspace.hasher();
             self.engine.keyspace.keep_garbage(true);
-            let crew = outside.crew.get_or_insert_with(|| Crew::new(&outside.poller, &outside.clock, hasher));
+            let crew = outside.crew.get_or_insert_with(|| {
+                Crew::new(&outside.poller, &outside.clock, &outside.connections.resting, hasher)
+            });
             if let Err(error) = crew.grow(wanted, &cpus) {
                 outside.log(LogLevel::Warning, format_args!("Failed creating an I/O thread: {error}"));
                 let count = crew_len(outside) + 1;
@@ -404,7 +336,12 @@ impl<P: Platform> Outside<P> {
     }
 
     /// Sends what waits for a client, or lends it for that; over a full inbox it is done here.
-    pub(crate) fn send_out(&mut self, connection: Box<Connection<Socket<P>>>, engine: &mut Engine) {
+    pub(crate) fn send_out(&mut self, mut connection: Box<Connection<Socket<P>>>, engine: &mut Engine) {
+        // Who may be closed for what it holds is looked at after each step.
+        connection.rests = connection.limits.is_authenticated()
+            && !connection.paused
+            && connection.closing == Closing::No
+            && engine.shared.config.settings().maxmemory_clients.is_none();
         let (slot, held) = (connection.slot, connection.io_use_sending());
         let refused = match self.crew.as_mut() {
             Some(crew) if !self.draining && crew.running() > 0 => crew.lend_write(connection).err(),
@@ -416,7 +353,6 @@ impl<P: Platform> Outside<P> {
                     engine.shared.charge(slot, &held);
                 }
                 self.connections.lend(slot, held);
-                self.totals.io_writes_pending += 1;
             }
             Some(connection) => self.flush_and_put(connection, engine),
         }

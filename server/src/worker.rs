@@ -1,16 +1,30 @@
 //! An I/O thread's own side: takes jobs, does them, sends them back, sleeps when there are none.
+//!
+//! ```text
+//!                          ┌──────────── the poller tells ───────────┐
+//!                          ▼                                         │
+//!  main thread ──read──► read ──► main thread ──write──► write ──► rests
+//!                          ▲    executes                   │
+//!                          └──────── more has come ────────┘
+//! ```
+//! A client whose replies are sent rests with the threads: whichever of them polls and is told that there is something to
+//! read calls it ([`vireo_core::offload::Place`]) and reads at once. The main thread hears of it again when there are
+//! requests to execute; if it has something for the client meanwhile, it calls it, too.
 
 use core::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering, fence};
 use std::sync::Arc;
 
 use vireo_core::keyspace::{Garbage, KeyHasher};
-use vireo_core::offload::{Job, Word};
-use vireo_core::platform::{Clock, Platform, Poller, Threads, Wake};
+use vireo_core::offload::{Job, Marks, Word};
+use vireo_core::platform::{Clock, Event, Platform, Poller, Threads, Wake};
 use vireo_core::queue::{mpsc, spmc, spsc};
 
 use crate::client_io::{receive, transmit};
+use crate::connection::{Connection, Connections, HAS_INPUT, Resting, marks_of};
+use crate::out_buf::Pools;
 use crate::parsed::Rules;
-use crate::workers::{GarbageBag, PlatformWord};
+use crate::serve::Socket;
+use crate::workers::{GarbageBag, Jobs, PlatformWord, Poll};
 
 /// Private jobs that a thread does before it looks at the shared inbox.
 const PRIVATE_BATCH: usize = 32;
@@ -60,6 +74,83 @@ pub(crate) struct Desk {
     pub(crate) asleep: AtomicBool,
     pub(crate) stop: AtomicBool,
     pub(crate) active_us: AtomicU64,
+    pub(crate) books: Books,
+}
+
+/// What a thread has done. It alone writes it, often: nothing else lies in its lines of the cache.
+#[derive(Debug, Default)]
+#[repr(align(64))]
+pub(crate) struct Books {
+    socket_reads: AtomicU64,
+    socket_writes: AtomicU64,
+    bytes_in: AtomicU64,
+    bytes_out: AtomicU64,
+    /// Clients read from, those of them that were lent for that, and clients written to.
+    reads: AtomicU64,
+    reads_lent: AtomicU64,
+    writes: AtomicU64,
+    /// Clients that it called to read from, and clients that it left to rest.
+    called: AtomicU64,
+    rested: AtomicU64,
+}
+
+/// What threads have done, as told to the main thread.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Done {
+    pub(crate) socket_reads: u64,
+    pub(crate) socket_writes: u64,
+    pub(crate) bytes_in: u64,
+    pub(crate) bytes_out: u64,
+    pub(crate) reads: u64,
+    pub(crate) reads_lent: u64,
+    pub(crate) writes: u64,
+}
+
+impl Books {
+    fn add(counter: &AtomicU64, count: u64) {
+        // ORDERING: one thread writes it; pairs with the Acquire in `came_to_rest`.
+        counter.store(counter.load(Ordering::Relaxed).wrapping_add(count), Ordering::Release);
+    }
+
+    /// Counts what was read from and written to a client.
+    fn count_traffic<S>(&self, client: &mut Connection<S>) {
+        let traffic = client.take_traffic();
+        for (counter, count) in [
+            (&self.socket_reads, traffic.reads.into()),
+            (&self.socket_writes, traffic.writes.into()),
+            (&self.bytes_in, traffic.bytes_in),
+            (&self.bytes_out, traffic.bytes_out),
+        ] {
+            if count > 0 {
+                Self::add(counter, count);
+            }
+        }
+    }
+
+    /// Adds what the thread has done.
+    pub(crate) fn add_to(&self, done: &mut Done) {
+        for (counter, sum) in [
+            (&self.socket_reads, &mut done.socket_reads),
+            (&self.socket_writes, &mut done.socket_writes),
+            (&self.bytes_in, &mut done.bytes_in),
+            (&self.bytes_out, &mut done.bytes_out),
+            (&self.reads, &mut done.reads),
+            (&self.reads_lent, &mut done.reads_lent),
+            (&self.writes, &mut done.writes),
+        ] {
+            // ORDERING: statistics only.
+            *sum += counter.load(Ordering::Relaxed);
+        }
+    }
+
+    /// How many clients came to rest here, less those that were called. Never tells of a client that came to rest before
+    /// it tells of it being called.
+    pub(crate) fn came_to_rest(&self) -> u64 {
+        // ORDERING: pairs with the stores in `add`: whoever is seen to rest has been seen to be called before.
+        let rested = self.rested.load(Ordering::Acquire);
+        // ORDERING: see above.
+        rested.wrapping_sub(self.called.load(Ordering::Relaxed))
+    }
 }
 
 /// A thread that panics would leave the main thread waiting for its clients for ever.
@@ -73,6 +164,8 @@ impl Drop for AbortOnPanic {
     }
 }
 
+type PlatformClient<P> = Box<Connection<Socket<P>>>;
+
 /// An I/O thread's own side.
 pub(crate) struct Runner<P: Platform> {
     pub(crate) index: usize,
@@ -84,6 +177,11 @@ pub(crate) struct Runner<P: Platform> {
     pub(crate) scratch: Box<[u8]>,
     /// Replies with the values that were lent for them.
     pub(crate) whole: Vec<u8>,
+    /// Clients that rest.
+    pub(crate) resting: Arc<Resting<Socket<P>>>,
+    /// Clients that this thread has called and not read from yet.
+    pub(crate) called: Vec<PlatformClient<P>>,
+    pub(crate) pools: Pools,
     pub(crate) hasher: KeyHasher,
     /// What is being freed, the last first: in steps, as clients wait for this thread too.
     pub(crate) garbage: Vec<GarbageBag>,
@@ -194,31 +292,110 @@ impl<P: Platform> Runner<P> {
     }
 
     fn work(&mut self, word: PlatformWord<P>) {
-        let back = match word.into_job() {
-            Job::Read(mut client) => {
-                let rules = Rules { limits: client.limits, requests_max: REQUESTS_MAX, hasher: self.hasher };
-                receive::<P::Net>(&mut client, &mut self.scratch, &rules);
-                Job::Read(client)
+        match word.into_job() {
+            Job::Read(client) => self.read(client),
+            Job::Write(client) => self.write(client),
+            Job::Poll(poll) => self.poll(poll),
+            Job::Free(bag) => self.garbage.push(*bag),
+        }
+    }
+
+    /// Reads from a client that was lent for that.
+    fn read(&mut self, mut client: PlatformClient<P>) {
+        self.receive(&mut client);
+        Books::add(&self.desk.books.reads_lent, 1);
+        self.send_back(Job::Read(client));
+    }
+
+    /// Reads from a client and parses. Returns whether that is something for the main thread.
+    fn receive(&mut self, client: &mut Connection<Socket<P>>) -> bool {
+        let rules = Rules { limits: client.limits, requests_max: REQUESTS_MAX, hasher: self.hasher };
+        let has_come = receive::<P::Net>(client, &mut self.scratch, &rules);
+        if has_come {
+            client.out.bring(&mut self.pools);
+        }
+        let books = &self.desk.books;
+        books.count_traffic(client);
+        Books::add(&books.reads, 1);
+        has_come || client.gone
+    }
+
+    /// Writes to a client. When all is sent it rests, unless the main thread wants it back.
+    fn write(&mut self, mut client: PlatformClient<P>) {
+        client.gone = transmit::<P::Net>(&mut client, &mut self.whole).is_err();
+        if self.whole.capacity() > WHOLE_KEEP_LEN {
+            self.whole = Vec::new();
+        }
+        client.out.give_back(&mut self.pools);
+        let books = &self.desk.books;
+        books.count_traffic(&mut client);
+        Books::add(&books.writes, 1);
+        if client.rests && !client.gone && client.out.is_empty() {
+            self.rest(client);
+        } else {
+            self.send_back(Job::Write(client));
+        }
+    }
+
+    /// Has a client rest, as soon as nothing more has come for it.
+    fn rest(&mut self, mut client: PlatformClient<P>) {
+        let number = client.slot.0;
+        loop {
+            if client.may_read_more && self.receive(&mut client) {
+                return self.send_back(Job::Read(client));
             }
-            Job::Write(mut client) => {
-                client.gone = transmit::<P::Net>(&mut client, &mut self.whole).is_err();
-                if self.whole.capacity() > WHOLE_KEEP_LEN {
-                    self.whole = Vec::new();
+            match self.resting.at(number).leave(client) {
+                Ok(()) => return Books::add(&self.desk.books.rested, 1),
+                Err((back, marks)) => {
+                    client = back;
+                    client.note(marks);
+                    if marks.has(Marks::WANTED) {
+                        return self.send_back(Job::Write(client));
+                    }
                 }
-                Job::Write(client)
             }
-            Job::Poll(mut poll) => {
-                let events = &mut poll.events;
-                // What went wrong will show when the main thread polls itself.
-                let _ = poll.poller.wait(Some(0), &mut |event| events.push(event));
-                Job::Poll(poll)
+        }
+    }
+
+    /// Polls once; clients that rest are read from at once, if there is something, the rest is for the main thread.
+    fn poll(&mut self, mut poll: Box<Poll<P>>) {
+        let Poll { poller, events } = &mut *poll;
+        // What went wrong will show when the main thread polls itself.
+        let _ = poller.wait(Some(0), &mut |event| {
+            if !self.call(&event) {
+                events.push(event);
             }
-            Job::Free(bag) => {
-                self.garbage.push(*bag);
-                return;
+        });
+        // The next may poll while this one reads.
+        self.send_back(Job::Poll(poll));
+        let mut called = core::mem::take(&mut self.called);
+        for mut client in called.drain(..) {
+            if self.receive(&mut client) {
+                self.send_back(Job::Read(client));
+            } else {
+                self.rest(client);
             }
-        };
-        let mut word = Word::new(back);
+        }
+        self.called = called;
+    }
+
+    /// Calls the client that an event is of, to read from it. `false` when it does not rest or has nothing to read.
+    fn call(&mut self, event: &Event) -> bool {
+        let Some(number) = Connections::<Socket<P>>::slot_of(event.token) else { return false };
+        let marks = marks_of(event);
+        if !marks.has(HAS_INPUT) {
+            return false;
+        }
+        let Some(mut client) = self.resting.at(number).call(Marks::default()) else { return false };
+        client.note(marks);
+        vireo_core::prefetch_slice(core::slice::from_ref(&*client));
+        Books::add(&self.desk.books.called, 1);
+        self.called.push(client);
+        true
+    }
+
+    fn send_back(&mut self, job: Job<Jobs<P>>) {
+        let mut word = Word::new(job);
         while let Err(again) = self.outbox.push(word) {
             word = again;
             self.outbox.flush();

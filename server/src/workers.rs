@@ -23,9 +23,10 @@ use vireo_core::offload::{Job, Kinds, Load, Word};
 use vireo_core::platform::{CpuSampler, Event, IoError, Platform, Poller, Thread, Threads};
 use vireo_core::queue::{mpsc, spmc, spsc};
 
-use crate::connection::Connection;
+use crate::connection::{Connection, Resting};
+use crate::out_buf::Pools;
 use crate::serve::Socket;
-use crate::worker::{AWAKE, Desk, PARKED, POLLS, PlatformSignals, Runner, Signals};
+use crate::worker::{AWAKE, Desk, Done, PARKED, POLLS, PlatformSignals, Runner, Signals};
 
 /// Most I/O threads, the main thread aside.
 pub(crate) const WORKERS_MAX: usize = 255;
@@ -87,9 +88,13 @@ pub(crate) struct Crew<P: Platform> {
     desks: Vec<Arc<Desk>>,
     clock: Arc<P::Clock>,
     hasher: KeyHasher,
+    resting: Arc<Resting<Socket<P>>>,
     poll: Option<Box<Poll<P>>>,
-    /// Clients that are lent.
-    clients_out: usize,
+    /// Clients that were lent so far.
+    reads_lent: u64,
+    writes_lent: u64,
+    /// Clients that came back.
+    clients_back: u64,
     /// Jobs put in since sleepers were last looked for.
     unannounced: usize,
     next_private: usize,
@@ -100,7 +105,12 @@ pub(crate) struct Crew<P: Platform> {
 
 impl<P: Platform> Crew<P> {
     /// Queues without threads.
-    pub(crate) fn new(poller: &Arc<P::Poller>, clock: &Arc<P::Clock>, hasher: KeyHasher) -> Self {
+    pub(crate) fn new(
+        poller: &Arc<P::Poller>,
+        clock: &Arc<P::Clock>,
+        resting: &Arc<Resting<Socket<P>>>,
+        hasher: KeyHasher,
+    ) -> Self {
         let (inbox, inbox_end) = spmc::Ring::with_capacity(INBOX_LEN).into_shared();
         let (outbox_end, outbox) = mpsc::Ring::with_capacity(OUTBOX_LEN).into_shared();
         let signals = Signals {
@@ -121,8 +131,11 @@ impl<P: Platform> Crew<P> {
             desks: Vec::new(),
             clock: Arc::clone(clock),
             hasher,
+            resting: Arc::clone(resting),
             poll: Some(Box::new(Poll { poller: Arc::clone(poller), events: Vec::new() })),
-            clients_out: 0,
+            reads_lent: 0,
+            writes_lent: 0,
+            clients_back: 0,
             unannounced: 0,
             next_private: 0,
             objects_out: 0,
@@ -141,9 +154,23 @@ impl<P: Platform> Crew<P> {
         self.signals.running.load(Ordering::Relaxed)
     }
 
-    /// Clients that are lent.
-    pub(crate) fn clients_out(&self) -> usize {
-        self.clients_out
+    /// Clients that wait for a thread, that one works on, or that are on their way back; those that rest are none of them.
+    pub(crate) fn clients_out(&self) -> u64 {
+        // In this order: see `Books::came_to_rest`.
+        let rest: u64 = self.desks.iter().map(|desk| desk.books.came_to_rest()).fold(0, u64::wrapping_add);
+        (self.reads_lent + self.writes_lent).wrapping_sub(self.clients_back).wrapping_sub(rest)
+    }
+
+    /// What all threads have done, those included that have ended.
+    pub(crate) fn done(&self) -> Done {
+        let mut done = Done::default();
+        self.desks.iter().for_each(|desk| desk.books.add_to(&mut done));
+        done
+    }
+
+    /// Clients that were lent to be read from and written to.
+    pub(crate) fn lent(&self) -> (u64, u64) {
+        (self.reads_lent, self.writes_lent)
     }
 
     /// Jobs that no thread has taken yet, about.
@@ -188,6 +215,9 @@ impl<P: Platform> Crew<P> {
                 desk: Arc::clone(&desk),
                 scratch: vec![0; SCRATCH_LEN].into_boxed_slice(),
                 whole: Vec::new(),
+                resting: Arc::clone(&self.resting),
+                called: Vec::new(),
+                pools: Pools::default(),
                 garbage: Vec::new(),
                 untold: 0,
                 hasher: self.hasher,
@@ -227,7 +257,7 @@ impl<P: Platform> Crew<P> {
 
     /// All that is lent has room in the outbox, so that no thread waits for the main thread to empty it.
     pub(crate) fn fits_outbox(&self) -> bool {
-        self.clients_out < OUTBOX_LEN / 2
+        self.clients_out() < OUTBOX_LEN as u64 / 2
     }
 
     /// A thread has no private jobs left.
@@ -244,7 +274,7 @@ impl<P: Platform> Crew<P> {
         &mut self,
         client: Box<Connection<Socket<P>>>,
     ) -> Result<(), Box<Connection<Socket<P>>>> {
-        self.lend(Job::Read(client))
+        self.lend(Job::Read(client)).inspect(|()| self.reads_lent += 1)
     }
 
     /// Lends a client to be written to.
@@ -256,13 +286,12 @@ impl<P: Platform> Crew<P> {
         &mut self,
         client: Box<Connection<Socket<P>>>,
     ) -> Result<(), Box<Connection<Socket<P>>>> {
-        self.lend(Job::Write(client))
+        self.lend(Job::Write(client)).inspect(|()| self.writes_lent += 1)
     }
 
     fn lend(&mut self, job: Job<Jobs<P>>) -> Result<(), Box<Connection<Socket<P>>>> {
         match self.inbox.push(Word::new(job)) {
             Ok(()) => {
-                self.clients_out += 1;
                 self.unannounced += 1;
                 Ok(())
             }
@@ -273,8 +302,11 @@ impl<P: Platform> Crew<P> {
         }
     }
 
-    /// Has somebody poll, unless somebody does or there is no room for the job.
+    /// Has somebody poll, unless somebody does, or nobody takes jobs, or there is no room for this one.
     pub(crate) fn lend_poll(&mut self) {
+        if self.running() == 0 {
+            return;
+        }
         let Some(poll) = self.poll.take() else { return };
         let pushed = if self.running() > 9 {
             // With many threads the shared inbox may be long; the private ones are looked at first.
@@ -374,7 +406,7 @@ impl<P: Platform> Crew<P> {
 
     /// Takes note of a client that is back.
     pub(crate) fn client_is_back(&mut self) {
-        self.clients_out -= 1;
+        self.clients_back += 1;
     }
 
     /// Asks to be woken while waiting in the poller. `false` when something is there already.
@@ -391,16 +423,16 @@ impl<P: Platform> Crew<P> {
         fence(Ordering::SeqCst);
     }
 
-    /// The threads have enough to do, and will have something to tell.
+    /// The threads have more to do than they can begin now.
     pub(crate) fn has_backlog(&self) -> bool {
-        self.inbox.len() >= self.running().max(1)
+        self.inbox.len() > self.running()
     }
 
-    /// Sleeps until a thread tells of results, as long as all have enough to do.
+    /// Sleeps until a thread tells of results, while one has the poller.
     pub(crate) fn park(&self, timeout_ns: u64) {
         self.ask_to_be_woken(PARKED);
-        // Whoever takes a job from now on tells of it.
-        if self.has_backlog() {
+        // Whoever takes a job from now on tells of it, and so does whoever has the poller and has not sent it back.
+        if !self.inbox.is_empty() || !self.has_results() {
             P::Threads::park_for(timeout_ns);
         }
         self.end_wait();

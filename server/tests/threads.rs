@@ -245,6 +245,45 @@ fn reads_writes_polls_and_frees_are_the_threads() {
     assert_eq!(info(&mut admin, "io_threaded_reads_processed"), before);
 }
 
+/// Between its requests a client is with the threads; whoever has to do with it finds it there.
+#[test]
+fn who_rests_is_found() {
+    let server = TestServer::start(&ACTIVE);
+    let mut admin = server.client();
+    let mut ask = |command: &[&str]| -> String {
+        let value: redis::Value = redis::cmd(command[0]).arg(&command[1..]).query(&mut admin).unwrap();
+        redis::from_redis_value(value).unwrap_or_default()
+    };
+    let mut resting = server.raw();
+    resting.ask(b"CLIENT SETNAME resting\r\n", b"+OK\r\n");
+    for round in 1..=20usize {
+        resting.ask(b"PING\r\n", b"+PONG\r\n");
+        let (got, sent) = (24 + 6 * round, 5 + 7 * round);
+        let sums = format!("tot-net-in={got} tot-net-out={sent} tot-cmds={}\n", 1 + round);
+        // The reply comes before the thread has done with the client.
+        assert!((0..10_000).any(|_| ask(&["CLIENT", "LIST", "NAME", "resting"]).ends_with(&sums)), "{sums}");
+    }
+    resting.ask(b"SUBSCRIBE news\r\n", b"*3\r\n$9\r\nsubscribe\r\n$4\r\nnews\r\n:1\r\n");
+    for _ in 0..20 {
+        assert_eq!(ask(&["PUBLISH", "news", "x"]), "1");
+        resting.expect(b"*3\r\n$7\r\nmessage\r\n$4\r\nnews\r\n$1\r\nx\r\n");
+    }
+    resting.ask(b"UNSUBSCRIBE\r\n", b"*3\r\n$11\r\nunsubscribe\r\n$4\r\nnews\r\n:0\r\n");
+    // A limit that is changed holds for what is read next.
+    ask(&["CONFIG", "SET", "proto-max-bulk-len", "1mb"]);
+    resting.send(b"*2\r\n$4\r\nECHO\r\n$2000000\r\n");
+    assert_eq!(resting.until_closed(), b"-ERR Protocol error: invalid bulk length\r\n");
+    let mut killed = server.raw();
+    killed.ask(b"CLIENT SETNAME killed\r\n", b"+OK\r\n");
+    assert_eq!(ask(&["CLIENT", "KILL", "NAME", "killed"]), "1");
+    assert_eq!(killed.until_closed(), b"");
+    // One that goes away by itself is noticed.
+    drop(server.raw());
+    drop(server.client());
+    let is_alone = (0..10_000).any(|_| ask(&["INFO", "clients"]).contains("connected_clients:1\r\n"));
+    assert!(is_alone);
+}
+
 /// A value that shows whether it is whole: its first byte says how long it is, and all are the same.
 fn whole_value(rng: &mut Rng) -> Vec<u8> {
     let mark = b'a' + u8::try_from(rng.below(26)).unwrap();

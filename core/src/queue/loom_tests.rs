@@ -1,4 +1,4 @@
-//! All interleavings of small runs: `RUSTFLAGS="--cfg loom" cargo test -p vireo-core --release queue`.
+//! All interleavings of small runs: `RUSTFLAGS="--cfg loom" cargo test -p vireo-core --release -- queue offload`.
 
 use std::sync::Arc;
 use std::vec::Vec;

@@ -14,7 +14,7 @@
 #![expect(unsafe_code, reason = "slots are shared between threads and hold items only part of the time")]
 
 mod padded;
-mod primitive;
+pub(crate) mod primitive;
 mod storage;
 
 pub mod mpsc;
