@@ -143,13 +143,18 @@ impl Books {
         }
     }
 
+    /// Clients that it was told to have something to read, and called.
+    pub(crate) fn called(&self) -> u64 {
+        // ORDERING: statistics only.
+        self.called.load(Ordering::Relaxed)
+    }
+
     /// How many clients came to rest here, less those that were called. Never tells of a client that came to rest before
     /// it tells of it being called.
     pub(crate) fn came_to_rest(&self) -> u64 {
         // ORDERING: pairs with the stores in `add`: whoever is seen to rest has been seen to be called before.
         let rested = self.rested.load(Ordering::Acquire);
-        // ORDERING: see above.
-        rested.wrapping_sub(self.called.load(Ordering::Relaxed))
+        rested.wrapping_sub(self.called())
     }
 }
 

@@ -191,7 +191,11 @@ impl<P: Platform> Crew<P> {
         let theirs = || self.desks.iter().map(|desk| desk.active_us.load(Ordering::Relaxed)).sum::<u64>();
         match P::Cpu::thread() {
             Some(own) => Load::Busy(own.user_us + own.system_us + theirs()),
-            None => Load::Events { turns, events },
+            None => {
+                // Those that a thread has dealt with without the main thread's doing.
+                let called: u64 = self.desks.iter().map(|desk| desk.books.called()).sum();
+                Load::Events { turns, events: events + called }
+            }
         }
     }
 
