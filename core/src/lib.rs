@@ -32,4 +32,4 @@ pub mod sha1;
 pub mod types;
 
 #[cfg(feature = "alloc")]
-pub use crate::prefetch::prefetch_slice;
+pub use crate::prefetch::{prefetch_slice, prefetch_slice_write};

@@ -14,9 +14,30 @@ pub(crate) fn prefetch(pointer: *const u8) {
     let _ = pointer;
 }
 
+/// Same, for a line that will be written to: other processors give up theirs at once.
+#[inline]
+pub(crate) fn prefetch_write(pointer: *const u8) {
+    #[cfg(all(target_arch = "x86_64", not(miri)))]
+    {
+        #[expect(unsafe_code, reason = "a hint to the processor")]
+        // SAFETY: a prefetch never faults, whatever the address; processors that do not know it skip it.
+        unsafe {
+            core::arch::asm!("prefetchw [{}]", in(reg) pointer, options(nostack, preserves_flags));
+        }
+    }
+    let _ = pointer;
+}
+
 /// Same, for what a slice begins with.
 #[cfg(feature = "alloc")]
 #[inline]
 pub fn prefetch_slice<T>(slice: &[T]) {
     prefetch(slice.as_ptr().cast());
+}
+
+/// Same, for what a slice begins with that will be written to.
+#[cfg(feature = "alloc")]
+#[inline]
+pub fn prefetch_slice_write<T>(slice: &[T]) {
+    prefetch_write(slice.as_ptr().cast());
 }

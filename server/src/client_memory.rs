@@ -67,10 +67,10 @@ impl<P: Platform> Outside<P> {
 
     /// Gives bytes to a client other than the one whose commands run. One that then holds more replies than it may is closed.
     pub(crate) fn deliver(&mut self, to: ClientSlot, bytes: &[u8], engine: &mut Engine) {
-        if let Some(lent) = self.connections.lent_mut(to) {
-            lent.deliveries.extend_from_slice(bytes);
-            let held = lent.deliveries.len();
-            if held > REPLY_BUFFER_LEN && !lent.doomed && self.is_over_hard_limit(to, held, engine) {
+        if let Some(notes) = self.connections.lent_mut(to) {
+            notes.deliveries.extend_from_slice(bytes);
+            let held = notes.deliveries.len();
+            if held > REPLY_BUFFER_LEN && !notes.doomed && self.is_over_hard_limit(to, held, engine) {
                 let line = self.line_at(to, engine);
                 self.tell_closed_for_output(&line);
                 self.close_slot(to, engine);
@@ -138,8 +138,8 @@ impl<P: Platform> Outside<P> {
     /// Closes the connection in a slot; one that is lent, as soon as it comes back: until then it is served nothing more,
     /// and what it holds counts as free already.
     pub(crate) fn close_slot(&mut self, slot: ClientSlot, engine: &mut Engine) {
-        if let Some(lent) = self.connections.lent_mut(slot) {
-            lent.doomed = true;
+        if let Some(notes) = self.connections.lent_mut(slot) {
+            notes.doomed = true;
             engine.shared.client_memory.leave(slot);
             if let Some(session) = engine.shared.clients.get_mut(slot) {
                 session.flags.insert(SessionFlags::CLOSE_ASAP);

@@ -177,6 +177,8 @@ pub(crate) type Resting<S> = Places<Connection<S>>;
 #[derive(Debug)]
 pub(crate) struct Connections<S> {
     slots: Vec<Slot<S>>,
+    /// What has come up for those that the I/O threads have; apart, as it is rarely looked at.
+    lent: Vec<Lent>,
     /// Those that rest, and marks for those that are lent.
     pub(crate) resting: Arc<Resting<S>>,
     free: Vec<u32>,
@@ -185,32 +187,39 @@ pub(crate) struct Connections<S> {
 
 #[derive(Debug)]
 struct Slot<S> {
+    connection: Option<Box<Connection<S>>>,
     /// Tells a token of an earlier connection in this slot from the present one's.
     generation: u32,
-    connection: Option<Box<Connection<S>>>,
     used: bool,
     /// There may be marks for it.
     was_lent: bool,
-    /// What has come up while the I/O threads have the connection.
-    lent: Option<Lent>,
+    /// The I/O threads have the connection.
+    is_lent: bool,
+    /// Something has come up for it meanwhile.
+    has_notes: bool,
 }
 
 /// What has come up while the I/O threads have a connection, to be done when it comes back.
 #[derive(Debug, Default)]
-pub(crate) struct Lent {
+pub(crate) struct Notes {
     /// Close it.
     pub(crate) doomed: bool,
-    /// Bytes for it from others' commands.
-    pub(crate) deliveries: Vec<u8>,
-    /// What it held when it was lent.
-    held: IoUse,
     /// Its requests wait no longer.
     pub(crate) resumed: bool,
+    /// Bytes for it from others' commands.
+    pub(crate) deliveries: Vec<u8>,
+}
+
+#[derive(Debug, Default)]
+struct Lent {
+    notes: Notes,
+    /// What the connection held when it was lent.
+    held: IoUse,
 }
 
 impl<S> Default for Connections<S> {
     fn default() -> Self {
-        Self { slots: Vec::new(), resting: Arc::default(), free: Vec::new(), len: 0 }
+        Self { slots: Vec::new(), lent: Vec::new(), resting: Arc::default(), free: Vec::new(), len: 0 }
     }
 }
 
@@ -233,7 +242,14 @@ impl<S> Connections<S> {
             return ClientSlot(index);
         }
         let index = u32::try_from(self.slots.len()).unwrap_or(u32::MAX);
-        self.slots.push(Slot { generation: 0, connection: None, used: true, was_lent: false, lent: None });
+        self.slots.push(Slot {
+            connection: None,
+            generation: 0,
+            used: true,
+            was_lent: false,
+            is_lent: false,
+            has_notes: false,
+        });
         ClientSlot(index)
     }
 
@@ -243,8 +259,9 @@ impl<S> Connections<S> {
         assert!(place.used, "a slot is released once");
         place.used = false;
         place.connection = None;
-        place.lent = None;
+        (place.is_lent, place.has_notes) = (false, false);
         if core::mem::take(&mut place.was_lent) {
+            self.lent[slot.0 as usize] = Lent::default();
             self.resting.at(slot.0).take_marks();
         }
         place.generation = place.generation.wrapping_add(1) & GENERATION_MASK;
@@ -284,40 +301,53 @@ impl<S> Connections<S> {
 
     /// Notes that an I/O thread gets the connection of this slot, which is out of its place already, and what it holds.
     pub(crate) fn lend(&mut self, slot: ClientSlot, held: IoUse) {
-        let place = &mut self.slots[slot.0 as usize];
-        place.was_lent = true;
-        place.lent = Some(Lent { held, ..Lent::default() });
+        let index = slot.0 as usize;
+        if self.lent.len() <= index {
+            self.lent.resize_with(self.slots.len(), Lent::default);
+        }
+        let place = &mut self.slots[index];
+        (place.was_lent, place.is_lent) = (true, true);
+        self.lent[index].held = held;
     }
 
     /// The connection is back: what has come up meanwhile.
-    pub(crate) fn take_back(&mut self, slot: ClientSlot) -> Lent {
-        self.slots[slot.0 as usize].lent.take().unwrap_or_default()
+    pub(crate) fn take_back(&mut self, slot: ClientSlot) -> Notes {
+        let index = slot.0 as usize;
+        let place = &mut self.slots[index];
+        place.is_lent = false;
+        if core::mem::take(&mut place.has_notes) {
+            core::mem::take(&mut self.lent[index].notes)
+        } else {
+            Notes::default()
+        }
     }
 
     /// Calls a connection that the I/O threads have. One that rests is in its slot again; one that a thread works on is
     /// given the marks. Returns whether it is lent still.
     pub(crate) fn call(&mut self, slot: ClientSlot, marks: Marks) -> bool {
         let Some(place) = self.slots.get_mut(slot.0 as usize) else { return false };
-        if place.lent.is_none() {
+        if !place.is_lent {
             return false;
         }
         let Some(connection) = self.resting.at(slot.0).call(marks) else { return true };
+        debug_assert!(!place.has_notes, "what is noted is marked, and so comes back another way");
         place.connection = Some(connection);
-        place.lent = None;
+        place.is_lent = false;
         false
     }
 
     /// Whether the I/O threads have a connection.
     pub(crate) fn is_lent(&self, slot: ClientSlot) -> bool {
-        self.slots.get(slot.0 as usize).is_some_and(|place| place.lent.is_some())
+        self.slots.get(slot.0 as usize).is_some_and(|place| place.is_lent)
     }
 
     /// What comes up for a connection that an I/O thread works on, which it will come back for; `None` when none does.
-    pub(crate) fn lent_mut(&mut self, slot: ClientSlot) -> Option<&mut Lent> {
+    pub(crate) fn lent_mut(&mut self, slot: ClientSlot) -> Option<&mut Notes> {
         if !self.call(slot, Marks::WANTED) {
             return None;
         }
-        self.slots.get_mut(slot.0 as usize)?.lent.as_mut()
+        self.slots[slot.0 as usize].has_notes = true;
+        Some(&mut self.lent[slot.0 as usize].notes)
     }
 
     /// What was marked for a connection that is back. Not asked for one that is lent again at once: whoever has it will
@@ -329,17 +359,15 @@ impl<S> Connections<S> {
     /// What a connection holds. Only the I/O thread that has it could tell while it is lent: then what it held before, and
     /// what has come for it since.
     pub(crate) fn io_use(&mut self, slot: ClientSlot) -> IoUse {
-        self.call(slot, Marks::default());
-        let Some(place) = self.slots.get(slot.0 as usize) else { return IoUse::default() };
-        match (&place.connection, &place.lent) {
-            (Some(connection), _) => connection.io_use(),
-            (None, Some(lent)) => IoUse {
-                reply_chunks: lent.held.reply_chunks + usize::from(!lent.deliveries.is_empty()),
-                reply_chunk_bytes: lent.held.reply_chunk_bytes + lent.deliveries.capacity(),
-                ..lent.held
-            },
-            (None, None) => IoUse::default(),
+        if self.call(slot, Marks::default()) {
+            let Lent { notes, held } = &self.lent[slot.0 as usize];
+            return IoUse {
+                reply_chunks: held.reply_chunks + usize::from(!notes.deliveries.is_empty()),
+                reply_chunk_bytes: held.reply_chunk_bytes + notes.deliveries.capacity(),
+                ..*held
+            };
         }
+        self.get(slot).map_or_else(IoUse::default, Connection::io_use)
     }
 
     /// The connection in a slot, unless it is being worked on.

@@ -151,6 +151,14 @@ impl OutBuf {
         }
     }
 
+    /// Begins to fetch what the next replies will be written to and lent by: another thread has used it.
+    pub(crate) fn prefetch(&self) {
+        vireo_core::prefetch_slice_write(&self.spare);
+        if let Some(loan) = &self.loan {
+            vireo_core::prefetch_slice_write(core::slice::from_ref(&**loan));
+        }
+    }
+
     /// Gives back what the replies that are sent have left, for the next client, who finds it while it is in the cache.
     pub(crate) fn give_back(&mut self, pools: &mut Pools) {
         if self.spare.capacity() > 0 && pools.chunks.len() < POOL_MAX {

@@ -420,6 +420,10 @@ impl<P: Platform> Outside<P> {
         }
         let held = connection.out.len();
         self.totals.reply_buffer_max = self.totals.reply_buffer_max.max(held as u64);
+        if held < self.output_limit_min(engine) {
+            connection.over_soft_limit_since_us = None;
+            return false;
+        }
         let limit = output_limit(connection.slot, engine);
         let soft = limit.soft_bytes > 0 && held as u64 >= limit.soft_bytes;
         if !soft {
@@ -433,6 +437,19 @@ impl<P: Platform> Outside<P> {
             self.tell_output_limit(connection, engine);
         }
         too_long || self.is_reply_too_large(connection, held, engine)
+    }
+
+    /// Who has less waiting is over no limit, whoever it is.
+    fn output_limit_min(&self, engine: &Engine) -> usize {
+        if self.switches.enforce_reply_list {
+            return 0;
+        }
+        let limits = &engine.shared.config.settings().output_limits;
+        let bytes =
+            limits.iter().flat_map(|limit| [limit.hard_bytes, limit.soft_bytes]).filter(|&bytes| bytes > 0);
+        bytes.fold(UNAUTHENTICATED_OUT_MAX, |least, bytes| {
+            least.min(usize::try_from(bytes).unwrap_or(usize::MAX))
+        })
     }
 
     //= valkey 9.1 client-output-buffer-limit: what passes the first reply buffer counts, sent or not

@@ -286,14 +286,18 @@ impl Parsed {
         (self.next..end).for_each(|index| self.fetch(index, step, buf, keyspace, db));
     }
 
-    /// How many of the requests that run first name a key.
-    pub(crate) fn keys_first(&self) -> usize {
+    /// Adds database and hash of the keys of the requests that run first. Returns how many of these name a key.
+    pub(crate) fn keys_first(&self, db: usize, places: &mut Vec<(usize, u64)>) -> usize {
         let (_, distance) = STEPS[0];
-        let first = self.requests.iter().skip(self.next).take(distance);
-        let has_key = |request: &&Request| {
-            request.has_hash && request.command.is_none_or(|command| !command.key_specs.is_empty())
-        };
-        first.filter(has_key).count()
+        let mut count = 0;
+        for request in self.requests.iter().skip(self.next).take(distance).filter(|request| request.has_hash)
+        {
+            if !request.is_same {
+                places.push((db, request.hash));
+            }
+            count += usize::from(request.command.is_none_or(|command| !command.key_specs.is_empty()));
+        }
+        count
     }
 
     /// Begins to fetch the lists themselves, which another thread has written.
@@ -304,6 +308,9 @@ impl Parsed {
 
     /// How many steps of fetching there are.
     pub(crate) const FETCH_STEPS: usize = STEPS.len();
+
+    /// Those that follow when bucket and entry are asked for.
+    pub(crate) const STEPS_AFTER_ENTRY: core::ops::Range<usize> = 2..STEPS.len();
 
     /// More than one request waits, so that fetching overlaps with work.
     pub(crate) fn is_pipeline(&self) -> bool {

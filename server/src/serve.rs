@@ -46,6 +46,8 @@ pub(crate) struct Server<P: Platform> {
     parsed: Parsed,
     /// For replies that I/O threads send.
     pub(crate) pools: Pools,
+    /// Databases and hashes of keys that are asked for.
+    pub(crate) places: Vec<(usize, u64)>,
     /// What came back from I/O threads, before it is looked at.
     pub(crate) returned: Vec<PlatformWord<P>>,
     /// Clients that came back from being read, before they are executed together.
@@ -76,6 +78,7 @@ impl<P: Platform> Server<P> {
             reply_buf: Vec::with_capacity(REPLY_FLUSH_LEN),
             parsed: Parsed::default(),
             pools: Pools::default(),
+            places: Vec::new(),
             returned: Vec::new(),
             received: Vec::new(),
         }
@@ -495,8 +498,8 @@ impl<P: Platform> Server<P> {
     /// Offers requests once more that waited for the end of a pause, or behind one that waited for keys.
     fn resume(&mut self, slots: Vec<ClientSlot>) {
         for slot in slots {
-            if let Some(lent) = self.outside.connections.lent_mut(slot) {
-                lent.resumed = true;
+            if let Some(notes) = self.outside.connections.lent_mut(slot) {
+                notes.resumed = true;
                 continue;
             }
             let Some(mut connection) = self.outside.connections.take(slot) else { continue };

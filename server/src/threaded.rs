@@ -2,11 +2,11 @@
 
 use vireo_core::engine::Engine;
 use vireo_core::engine::host::LogLevel;
-use vireo_core::keyspace::Garbage;
+use vireo_core::keyspace::{Garbage, Prefetch};
 use vireo_core::offload::{Decision, Job, Marks};
 use vireo_core::platform::{Clock, Event, Platform};
 
-use crate::connection::{Closing, Connection, Lent};
+use crate::connection::{Closing, Connection, Notes};
 use crate::outside::Outside;
 use crate::parsed::Parsed;
 use crate::serve::{Server, Socket};
@@ -106,6 +106,8 @@ impl<P: Platform> Server<P> {
                 crew.client_is_back();
                 connection.parsed.prefetch();
                 connection.read.prefetch();
+                connection.out.prefetch();
+                self.engine.shared.clients.prefetch(connection.slot);
                 // It counts as lent, and events are noted for it, until its turn has come.
                 received.push(connection);
             }
@@ -139,17 +141,7 @@ impl<P: Platform> Server<P> {
     fn execute_batch(&mut self, received: &mut Vec<Box<Connection<Socket<P>>>>, count: usize) {
         let is_worth_it = count > 1 || received.first().is_some_and(|first| first.parsed.is_pipeline());
         if is_worth_it && self.engine.shared.config.settings().prefetch_batch_max > 1 {
-            let received = &mut received[..count];
-            for step in 0..Parsed::FETCH_STEPS {
-                for connection in received.iter_mut() {
-                    let (db, connection) = (self.db_of(connection.slot), &mut **connection);
-                    let buf = connection.read.pending();
-                    connection.parsed.fetch_first(step, buf, &self.engine.keyspace, db);
-                }
-            }
-            self.outside.totals.io_prefetch_batches += 1;
-            let keys: usize = received.iter().map(|connection| connection.parsed.keys_first()).sum();
-            self.outside.totals.io_prefetch_entries += keys as u64;
+            self.fetch(&mut received[..count]);
         }
         // The first command's time begins here; each other's, where the one before ends.
         let now_us = self.outside.clock.monotonic_ns() / 1000;
@@ -159,28 +151,54 @@ impl<P: Platform> Server<P> {
         }
     }
 
+    /// Asks for the memory of the keys of the first requests of each client.
+    fn fetch(&mut self, clients: &mut [Box<Connection<Socket<P>>>]) {
+        let mut places = core::mem::take(&mut self.places);
+        for connection in clients.iter() {
+            let keys = connection.parsed.keys_first(self.db_of(connection.slot), &mut places);
+            self.outside.totals.io_prefetch_entries += keys as u64;
+        }
+        self.outside.totals.io_prefetch_batches += 1;
+        // In loops as small as can be, so that the processor has as many of them under way as it can: each may have to
+        // walk through the page tables first.
+        for part in [Prefetch::First, Prefetch::Second] {
+            for &(db, hash) in &places {
+                self.engine.keyspace.prefetch(db, hash, part);
+            }
+        }
+        places.clear();
+        self.places = places;
+        for step in Parsed::STEPS_AFTER_ENTRY {
+            for connection in &mut *clients {
+                let (db, connection) = (self.db_of(connection.slot), &mut **connection);
+                let buf = connection.read.pending();
+                connection.parsed.fetch_first(step, buf, &self.engine.keyspace, db);
+            }
+        }
+    }
+
     fn after_read(&mut self, mut connection: Box<Connection<Socket<P>>>) {
-        let lent = self.outside.connections.take_back(connection.slot);
+        let notes = self.outside.connections.take_back(connection.slot);
         // Had it been listed, the flush found it lent; what waits is sent below.
         connection.flush_listed = false;
         self.outside.count_traffic(&mut connection);
-        if lent.doomed || connection.gone {
+        if notes.doomed || connection.gone {
             self.outside.close(connection, &mut self.engine);
             return;
         }
-        connection.out.push(&lent.deliveries);
-        self.note_resumed(&connection, &lent);
+        connection.out.push(&notes.deliveries);
+        self.note_resumed(&connection, &notes);
         let outcome = self.execute_received(&mut connection);
         connection.limits = self.limits(connection.slot);
         self.send_or_put(connection, outcome.is_err());
     }
 
     fn after_write(&mut self, mut connection: Box<Connection<Socket<P>>>) {
-        let lent = self.outside.connections.take_back(connection.slot);
+        let notes = self.outside.connections.take_back(connection.slot);
         // Had it been listed, the flush found it lent; what waits is sent below.
         connection.flush_listed = false;
         self.outside.count_traffic(&mut connection);
-        if lent.doomed || connection.gone {
+        if notes.doomed || connection.gone {
             self.outside.close(connection, &mut self.engine);
             return;
         }
@@ -189,8 +207,8 @@ impl<P: Platform> Server<P> {
         connection.note(marks);
         // Without room, the poller tells when there is some; it may have done so already.
         let may_write = connection.out.is_empty() || marks.has(Marks::WRITABLE);
-        connection.out.push(&lent.deliveries);
-        self.note_resumed(&connection, &lent);
+        connection.out.push(&notes.deliveries);
+        self.note_resumed(&connection, &notes);
         if may_write {
             self.send_or_put(connection, false);
         } else {
@@ -216,8 +234,8 @@ impl<P: Platform> Server<P> {
     }
 
     /// A client that went on while it was lent goes on at the end of this turn.
-    fn note_resumed(&mut self, connection: &Connection<Socket<P>>, lent: &Lent) {
-        if lent.resumed {
+    fn note_resumed(&mut self, connection: &Connection<Socket<P>>, notes: &Notes) {
+        if notes.resumed {
             self.outside.resumed.push(connection.slot);
         }
     }

@@ -240,6 +240,7 @@ impl Engine {
         host: &mut dyn Host,
     ) {
         let start = out.len();
+        let lent_before = self.lent_len();
         let db = session.db;
         self.shared.redacted = 0;
         self.keyspace.logs = self.shared.log_wanted();
@@ -281,7 +282,13 @@ impl Engine {
         let mono_us = host.monotonic_us();
         let duration_us = mono_us.saturating_sub(began.mono_us);
         now.advance_to(mono_us);
-        self.keep_books(command, session, args, began, Outcome { duration_us, start, db, reply: out });
+        self.keep_books(
+            command,
+            session,
+            args,
+            began,
+            Outcome { duration_us, start, lent_before, db, reply: out },
+        );
     }
 
     fn keep_books(
@@ -295,7 +302,7 @@ impl Engine {
         let shared = &mut self.shared;
         let own = shared.references.iter().filter(|(at, _)| *at >= outcome.start);
         let referenced: usize = own.map(|(_, bytes)| bytes.len()).sum();
-        let lent = shared.loan.as_ref().map_or(0, |loan| loan.len_from(outcome.start));
+        let lent = shared.loan.as_ref().map_or(0, |loan| loan.len().saturating_sub(outcome.lent_before));
         let reply = outcome.reply.get(outcome.start..).unwrap_or(&[]);
         session.commands_processed += 1;
         shared.stats.commands_processed += 1;
@@ -367,6 +374,8 @@ struct Outcome<'a> {
     duration_us: u64,
     /// Where its reply begins.
     start: usize,
+    /// Length of the values that replies before it had been lent.
+    lent_before: usize,
     /// The database it ran in.
     db: u32,
     reply: &'a [u8],

@@ -133,11 +133,6 @@ impl Loan {
         self.len
     }
 
-    /// Length of the values that belong before `at` or later.
-    pub fn len_from(&self, at: usize) -> usize {
-        self.values.iter().rev().take_while(|value| value.at >= at).map(|value| value.len).sum()
-    }
-
     /// Takes the values back that belong behind `at`.
     pub fn truncate(&mut self, at: usize) {
         while let Some(last) = self.values.pop_if(|value| value.at > at) {
@@ -289,7 +284,7 @@ mod tests {
         let view = unsafe { entry.view() };
         let mut loan = Loan::new(&loans);
         assert!(loan.add(&view, |_| 6) && loan.add(&view, |_| 14));
-        assert_eq!((loan.len(), loan.len_from(7), loan.len_from(0)), (200, 100, 200));
+        assert_eq!(loan.len(), 200);
         loan.truncate(8);
         assert_eq!((loan.len(), loans.is_empty()), (100, false));
         loan.truncate(0);

@@ -103,7 +103,7 @@ impl<K: Kinds> Word<K> {
     #[inline]
     pub fn prefetch(&self, lines: usize) {
         let pointer = self.tagged.as_ptr().map_addr(|address| address & !KIND_MASK);
-        (0..lines).for_each(|line| crate::prefetch::prefetch(pointer.wrapping_add(line * LINE_LEN)));
+        (0..lines).for_each(|line| crate::prefetch::prefetch_write(pointer.wrapping_add(line * LINE_LEN)));
     }
 
     /// Unpacks the job.

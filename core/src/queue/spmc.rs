@@ -17,6 +17,9 @@ use super::{Padded, Sequenced, Slots, storage};
 /// A slot of this ring.
 pub type Cell<T> = Padded<Sequenced<T>>;
 
+/// How many pushes ahead a slot is asked for.
+const FETCH_AHEAD: usize = 8;
+
 /// The ring.
 #[derive(Debug)]
 pub struct Ring<T, S: Slots<Cell<T>>> {
@@ -140,6 +143,10 @@ impl<T, S: Slots<Cell<T>>, H: Deref<Target = Ring<T, S>>> Producer<T, S, H> {
         // ORDERING: pairs with the consumers' load in `pop`; the item is written before.
         cell.sequence.store(next, Ordering::Release);
         self.tail = next;
+        // A consumer has written it in the last lap.
+        crate::prefetch::prefetch_write(
+            core::ptr::from_ref(self.ring.cell(next.wrapping_add(FETCH_AHEAD))).cast(),
+        );
         // ORDERING: read when both ends are gone, and for measurements.
         self.ring.tail.store(next, Ordering::Relaxed);
         Ok(())
