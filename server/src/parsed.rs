@@ -6,31 +6,36 @@
 //!
 //! Invariant: the bytes of the requests that wait, in order, are the first of the client's unexecuted bytes.
 
+use core::ops::Range;
+
 use vireo_core::commands::table::Command;
 use vireo_core::engine::Args;
 use vireo_core::keyspace::{KeyHasher, Keyspace, Prefetch};
 use vireo_core::resp::{ArgSink, Decoded, Decoder, Full, Limits, ProtocolError, Span};
 use vireo_core::types::MemberArg;
 
-/// What is fetched for a request before it runs, step by step.
+/// What is fetched for a request before it runs, step by step; each step reads what the one before has asked for.
 #[derive(Clone, Copy, Debug)]
 enum Step {
-    /// Part of its key's look-up.
-    Key(Prefetch),
-    /// What the key's object keeps.
+    /// The bucket of its key.
+    Bucket,
+    /// The entry, or the overflow bucket.
+    Entry,
+    /// The rest of the entry; whether it has an object.
+    Rest,
+    /// What the object keeps.
     Object,
     /// The member of the object that it is about.
     Member,
 }
 
-/// How many requests ahead of execution each step is taken.
-const STEPS: [(Step, usize); 5] = [
-    (Step::Key(Prefetch::First), 24),
-    (Step::Key(Prefetch::Second), 17),
-    (Step::Key(Prefetch::Third), 11),
-    (Step::Object, 6),
-    (Step::Member, 3),
-];
+/// Each step is taken for so many requests together: what it asks for may lie on pages that the processor has to look up first,
+/// and only in a loop of nothing else it looks up several at once.
+const BLOCK: usize = 8;
+
+/// The steps, and how many blocks ahead of execution each is taken.
+const STEPS: [(Step, usize); 5] =
+    [(Step::Bucket, 3), (Step::Entry, 2), (Step::Rest, 1), (Step::Object, 1), (Step::Member, 0)];
 
 /// A list of arguments that has grown beyond this is given back.
 const SPANS_KEPT_MAX: usize = 2048;
@@ -92,6 +97,8 @@ pub(crate) struct Parsed {
     requests: Vec<Request>,
     spans: Vec<Span>,
     next: usize,
+    /// When that request is next, the next blocks are fetched for.
+    fetch_at: usize,
     /// Where the first span of the request that is not whole lies.
     partial_from: usize,
     decoder: Decoder,
@@ -171,7 +178,8 @@ impl Parsed {
     pub(crate) fn clear(&mut self) {
         self.requests.clear();
         self.spans.clear();
-        (self.next, self.partial_from, self.decoder, self.error) = (0, 0, Decoder::default(), None);
+        (self.next, self.fetch_at) = (0, 0);
+        (self.partial_from, self.decoder, self.error) = (0, Decoder::default(), None);
     }
 
     /// Something is wrong behind the requests that wait.
@@ -188,8 +196,12 @@ impl Parsed {
     #[inline]
     pub(crate) fn pop(&mut self, buf: &[u8], keyspace: &Keyspace, db: usize) -> Option<Request> {
         let request = *self.requests.get(self.next)?;
-        for (step, distance) in STEPS {
-            self.fetch(self.next + distance, step, buf, keyspace, db);
+        if self.next == self.fetch_at {
+            self.fetch_at += BLOCK;
+            for (step, ahead) in STEPS {
+                let start = self.next + ahead * BLOCK;
+                self.fetch(start..start + BLOCK, step, buf, keyspace, db);
+            }
         }
         self.next += 1;
         Some(request)
@@ -233,7 +245,7 @@ impl Parsed {
     fn forget_executed(&mut self) {
         debug_assert!(self.is_empty());
         self.requests.clear();
-        self.next = 0;
+        (self.next, self.fetch_at) = (0, 0);
         if self.decoder.in_progress() {
             self.spans.drain(..self.partial_from);
         } else if self.spans.capacity() > SPANS_KEPT_MAX {
@@ -281,16 +293,17 @@ impl Parsed {
 
     /// One step of fetching for the requests that run first, the first of `buf`.
     pub(crate) fn fetch_first(&mut self, step: usize, buf: &[u8], keyspace: &Keyspace, db: usize) {
-        let (step, distance) = STEPS[step];
-        let end = (self.next + distance).min(self.requests.len());
-        (self.next..end).for_each(|index| self.fetch(index, step, buf, keyspace, db));
+        self.fetch_at = self.next + BLOCK;
+        let (step, ahead) = STEPS[step];
+        self.fetch(self.next..self.fetch_at + ahead * BLOCK, step, buf, keyspace, db);
     }
 
     /// Adds database and hash of the keys of the requests that run first. Returns how many of these name a key.
     pub(crate) fn keys_first(&self, db: usize, places: &mut Vec<(usize, u64)>) -> usize {
-        let (_, distance) = STEPS[0];
+        let (_, ahead) = STEPS[0];
         let mut count = 0;
-        for request in self.requests.iter().skip(self.next).take(distance).filter(|request| request.has_hash)
+        for request in
+            self.requests.iter().skip(self.next).take((ahead + 1) * BLOCK).filter(|request| request.has_hash)
         {
             if !request.is_same {
                 places.push((db, request.hash));
@@ -310,40 +323,46 @@ impl Parsed {
     pub(crate) const FETCH_STEPS: usize = STEPS.len();
 
     /// Those that follow when bucket and entry are asked for.
-    pub(crate) const STEPS_AFTER_ENTRY: core::ops::Range<usize> = 2..STEPS.len();
+    pub(crate) const STEPS_AFTER_ENTRY: Range<usize> = 2..STEPS.len();
 
     /// More than one request waits, so that fetching overlaps with work.
     pub(crate) fn is_pipeline(&self) -> bool {
         self.len() > 1
     }
 
-    #[inline]
-    fn fetch(&mut self, index: usize, step: Step, buf: &[u8], keyspace: &Keyspace, db: usize) {
-        let Some(request) = self.requests.get(index) else { return };
-        let Some(hash) = request.hash() else { return };
+    fn fetch(&mut self, range: Range<usize>, step: Step, buf: &[u8], keyspace: &Keyspace, db: usize) {
+        let range = range.start.min(self.requests.len())..range.end.min(self.requests.len());
+        // What the request before one with the same key has asked for is on its way.
+        let own = |request: &&mut Request| request.has_hash && !request.is_same;
+        let requests = self.requests[range.clone()].iter_mut();
         match step {
-            // What the request before it has asked for is on its way.
-            Step::Key(part) => {
-                let lends = request.lends && part == Prefetch::Third;
-                let part = if lends { Prefetch::ThirdLent } else { part };
-                if !request.is_same && keyspace.prefetch(db, hash, part) {
-                    self.requests[index].has_object = true;
-                }
-            }
-            Step::Object => {
-                let before = index.checked_sub(1).filter(|_| request.is_same);
-                if before.map_or(request.has_object, |before| self.requests[before].has_object) {
-                    let member = keyspace.prefetch_object(db, hash, |arg| self.member(request, arg, buf));
-                    let request = &mut self.requests[index];
-                    (request.has_object, request.has_member) = (true, member.is_some());
-                    request.member = member.unwrap_or(0);
-                }
-            }
-            Step::Member => {
-                if request.has_member {
-                    keyspace.prefetch_member(db, hash, request.member);
-                }
-            }
+            Step::Bucket => requests.filter(own).for_each(|request| {
+                keyspace.prefetch(db, request.hash, Prefetch::First);
+            }),
+            Step::Entry => requests.filter(own).for_each(|request| {
+                keyspace.prefetch(db, request.hash, Prefetch::Second);
+            }),
+            Step::Rest => requests.filter(own).for_each(|request| {
+                let part = if request.lends { Prefetch::ThirdLent } else { Prefetch::Third };
+                request.has_object |= keyspace.prefetch(db, request.hash, part);
+            }),
+            Step::Object => range.for_each(|index| self.fetch_object(index, buf, keyspace, db)),
+            Step::Member => requests.filter(|request| request.has_member).for_each(|request| {
+                keyspace.prefetch_member(db, request.hash, request.member);
+            }),
+        }
+    }
+
+    /// Asks for what the object of a request keeps, if it has one.
+    #[inline]
+    fn fetch_object(&mut self, index: usize, buf: &[u8], keyspace: &Keyspace, db: usize) {
+        let request = &self.requests[index];
+        let before = index.checked_sub(1).filter(|_| request.is_same);
+        if before.map_or(request.has_object, |before| self.requests[before].has_object) {
+            let member = keyspace.prefetch_object(db, request.hash, |arg| self.member(request, arg, buf));
+            let request = &mut self.requests[index];
+            (request.has_object, request.has_member) = (true, member.is_some());
+            request.member = member.unwrap_or(0);
         }
     }
 

@@ -28,10 +28,13 @@ use super::value::{
     EMBSTR, Garbage, INT, NewValue, OBJECT, RAW_INLINE, SHARED, SharedBytes, StringView, TAKEN,
 };
 use super::{access, address};
+use crate::queue::LINE_LEN;
 use crate::types::Object;
 
 /// Of a longer entry the processor fetches the rest by itself once it is read.
 const PREFETCH_LEN_MAX: usize = 640;
+/// What tells where key and value lie is no longer.
+const HEAD_LEN_MAX: usize = 24;
 /// Keys and inline values below this have a one-byte length.
 const SHORT_LEN_MAX: usize = 254;
 
@@ -169,27 +172,40 @@ impl EntryPtr {
         Entry { ptr: self, table: PhantomData }
     }
 
+    /// Asks the processor to fetch the entry's header.
+    #[inline]
+    pub(super) fn prefetch_head(self) {
+        crate::prefetch::prefetch(self.0.as_ptr());
+        if self.line_left() < HEAD_LEN_MAX {
+            crate::prefetch::prefetch(self.0.as_ptr().wrapping_add(LINE_LEN));
+        }
+    }
+
     /// Asks the processor to fetch the entry, as far as two cache lines go.
     #[inline]
     pub(super) fn prefetch(self) {
         crate::prefetch::prefetch(self.0.as_ptr());
-        crate::prefetch::prefetch(self.0.as_ptr().wrapping_add(64));
+        crate::prefetch::prefetch(self.0.as_ptr().wrapping_add(LINE_LEN));
     }
 
-    /// Asks the processor to fetch the rest of the entry, whose first line is there by now. Returns whether it has an
-    /// object.
+    /// Asks the processor to fetch the rest of the entry, or of its key alone; the header is there by now. Returns whether
+    /// it has an object.
     #[inline]
-    pub(super) fn prefetch_value(self) -> bool {
-        if self.is_object() {
-            return true;
-        }
-        let len = self.parts().len().min(PREFETCH_LEN_MAX);
-        let mut at = 128;
-        while at < len {
+    pub(super) fn prefetch_rest(self, with_value: bool) -> bool {
+        let parts = self.parts();
+        let len = parts.key_at + parts.key_len + if with_value { parts.inline_len } else { 0 };
+        let (mut at, end) = (self.line_left(), len.min(PREFETCH_LEN_MAX));
+        while at < end {
             crate::prefetch::prefetch(self.0.as_ptr().wrapping_add(at));
-            at += 64;
+            at += LINE_LEN;
         }
-        false
+        matches!(parts.layout, OBJECT)
+    }
+
+    /// How much of the entry lies in its first line.
+    #[inline]
+    fn line_left(self) -> usize {
+        LINE_LEN - self.0.addr().get() % LINE_LEN
     }
 
     /// A place inside the entry.

@@ -113,7 +113,7 @@ impl Table {
     pub(super) fn prefetch_second(&self, hash: u64) {
         let Some(bucket) = self.bucket(self.index(hash)) else { return };
         match (bucket.candidate(hash), bucket.next()) {
-            (Some(entry), _) => entry.prefetch(),
+            (Some(entry), _) => entry.prefetch_head(),
             (None, Some(next)) => crate::prefetch::prefetch(ptr::from_ref(next).cast()),
             (None, None) => {}
         }
@@ -125,7 +125,7 @@ impl Table {
     pub(super) fn prefetch_third(&self, hash: u64, with_value: bool) -> bool {
         let Some(bucket) = self.bucket(self.index(hash)) else { return false };
         if let Some(entry) = bucket.candidate(hash) {
-            return if with_value { entry.prefetch_value() } else { entry.is_object() };
+            return entry.prefetch_rest(with_value);
         }
         if let Some(entry) = bucket.next().and_then(|next| next.candidate(hash)) {
             entry.prefetch();
