@@ -68,6 +68,24 @@ fn control(server: &TestServer) -> Connection {
 
 const THREADS: [&str; 4] = ["--io-threads", "3", "--io-threads-always-active", "yes"];
 
+//= valkey 9.1 CLIENT LIST: tot-mem counts the room for an argument whose length is told, whether it has come or not
+#[test]
+fn what_is_told_to_come_counts() {
+    let server = TestServer::start(&[]);
+    let mut control = server.client();
+    let mut teller = server.raw();
+    teller.ask(b"CLIENT SETNAME teller\r\n", b"+OK\r\n");
+    teller.send(b"*2\r\n$4\r\nECHO\r\n$300000\r\nonly this");
+    let memory = || -> usize {
+        let list: String =
+            redis::cmd("CLIENT").arg("LIST").arg("NAME").arg("teller").query(&mut control).unwrap();
+        let (_, rest) = list.split_once("tot-mem=").unwrap();
+        rest.split_once(' ').unwrap().0.parse().unwrap()
+    };
+    let seen = core::iter::repeat_with(memory).take(10_000).find(|&bytes| bytes > 300_000);
+    assert!(seen.is_some_and(|bytes| bytes < 320_000), "{seen:?}");
+}
+
 #[test]
 fn the_largest_go_first_and_no_more_than_must() {
     for options in [&[][..], &THREADS] {

@@ -297,7 +297,7 @@ pub fn client_line(session: &Session, io: &IoUse, now_ms: i64) -> String {
     };
     let multi = session.multi.as_ref();
     let multi_bytes = multi.map_or(0, |multi| multi.memory());
-    let memory = Shared::client_bytes(session, io);
+    let memory = Shared::client_claim(session, io);
     // Writing into a string cannot fail.
     let _ = write!(
         line,

@@ -225,10 +225,20 @@ impl Shared {
         (session.memory() + io.memory()) as u64
     }
 
+    //= valkey 9.1 CLIENT LIST: tot-mem counts the room for an argument whose length is told, whether it has come or not
+    /// Same, with what it will need for what it has told; what it is evicted for.
+    pub(crate) fn client_claim(session: &Session, io: &IoUse) -> u64 {
+        Self::client_bytes(session, io) + Self::claimed(io)
+    }
+
+    fn claimed(io: &IoUse) -> u64 {
+        (io.claimed_bytes as u64).min(CLAIM_MAX)
+    }
+
     /// Charges the client in a slot with what it holds; nothing for one whose command runs.
     pub fn charge(&mut self, slot: ClientSlot, io: &IoUse) {
         let Some(session) = self.clients.get(slot) else { return };
-        let (bytes, claimed) = (Self::client_bytes(session, io), (io.claimed_bytes as u64).min(CLAIM_MAX));
+        let (bytes, claimed) = (Self::client_bytes(session, io), Self::claimed(io));
         let is_limited = self.config.settings().maxmemory_clients.is_some();
         let is_evictable = is_limited && !session.flags.contains(SessionFlags::NO_EVICT);
         self.client_memory.charge(slot, bytes, claimed, is_evictable);
