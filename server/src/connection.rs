@@ -62,6 +62,8 @@ pub(crate) struct Connection<S> {
     pub(crate) rests: bool,
     /// Something was read or written since the main thread last looked.
     pub(crate) was_active: bool,
+    /// It was read from in this turn, and its requests have not run.
+    pub(crate) is_gathered: bool,
     /// What was read and written and not counted yet.
     pub(crate) traffic: Traffic,
     /// Replies that the socket did not take yet.
@@ -105,6 +107,7 @@ impl<S> Connection<S> {
             flush_listed: false,
             rests: false,
             was_active: false,
+            is_gathered: false,
             over_soft_limit_since_us: None,
             active_us: now_us,
             reply_peak: 0,
@@ -112,6 +115,11 @@ impl<S> Connection<S> {
             net_in: 0,
             net_out: 0,
         }
+    }
+
+    /// No part of a request waits, and no whole one.
+    pub(crate) fn has_nothing_waiting(&self) -> bool {
+        self.read.is_absent() && !self.parsed.is_in_use()
     }
 
     /// Takes note of what the poller has told.

@@ -14,14 +14,15 @@ use vireo_core::resp::{Limits, Proto, ProtocolError, Reply};
 
 use crate::client_io::{self, Gone};
 use crate::connection::{Closing, Connection, REPLY_BUFFER_LEN, marks_of};
+use crate::gather::Gathered;
 use crate::listen::Listeners;
 use crate::out_buf::{OutBuf, Pools};
 use crate::outside::{Outside, Turn};
 use crate::parsed::{Parsed, Rules};
 use crate::workers::PlatformWord;
 
-/// The read buffer that all clients share.
-const READ_LEN: usize = 64 * 1024;
+/// The read buffer that all clients share, and what is read from one at once.
+pub(crate) const READ_LEN: usize = 64 * 1024;
 /// The shared reply buffer is given back when one batch has blown it up beyond this.
 const REPLY_KEEP_LEN: usize = 256 * 1024;
 /// Within a batch, replies are handed to the socket when they pass this.
@@ -43,7 +44,9 @@ pub(crate) struct Server<P: Platform> {
     read_buf: Box<[u8]>,
     reply_buf: Vec<u8>,
     /// Requests of the client that is being served, unless it has some of its own.
-    parsed: Parsed,
+    pub(crate) parsed: Parsed,
+    /// What clients have sent in this turn.
+    pub(crate) gathered: Gathered,
     /// For replies that I/O threads send.
     pub(crate) pools: Pools,
     /// Databases and hashes of keys that are asked for.
@@ -77,6 +80,7 @@ impl<P: Platform> Server<P> {
             read_buf: vec![0; READ_LEN].into_boxed_slice(),
             reply_buf: Vec::with_capacity(REPLY_FLUSH_LEN),
             parsed: Parsed::default(),
+            gathered: Gathered::default(),
             pools: Pools::default(),
             places: Vec::new(),
             returned: Vec::new(),
@@ -117,6 +121,7 @@ impl<P: Platform> Server<P> {
         for slot in core::mem::take(&mut self.outside.ready) {
             self.on_readable(slot);
         }
+        self.execute_gathered();
         self.outside.announce_jobs();
     }
 
@@ -146,11 +151,21 @@ impl<P: Platform> Server<P> {
             // Lent for writing, perhaps a moment ago: it is read from when that is done.
             return;
         }
-        let Some(connection) = self.outside.connections.take(slot) else { return };
+        if self.outside.connections.get(slot).is_some_and(|connection| connection.is_gathered) {
+            self.execute_gathered();
+        }
+        let Some(connection) = self.outside.connections.get(slot) else { return };
+        let (lends, runs) = (self.outside.lends(), connection.closing == Closing::No && !connection.paused);
         if connection.paused && connection.read.len() > PAUSED_READ_MAX {
             // Read on when the pause is over.
-            self.outside.connections.put(connection);
-        } else if self.outside.lends() && connection.closing == Closing::No && !connection.paused {
+            return;
+        }
+        if runs && !lends && connection.has_nothing_waiting() {
+            self.gather(slot);
+            return;
+        }
+        let Some(connection) = self.outside.connections.take(slot) else { return };
+        if runs && lends {
             self.lend_read(connection);
         } else {
             self.read_from(connection);
@@ -209,23 +224,38 @@ impl<P: Platform> Server<P> {
         } else {
             self.read_own(&mut connection)
         };
+        self.put_read(connection, outcome.is_err());
+    }
+
+    /// Puts a client back that was read from, or closes it.
+    pub(crate) fn put_read(&mut self, mut connection: Box<Connection<Socket<P>>>, gone: bool) {
         self.outside.count_traffic(&mut connection);
         if connection.may_read_more {
             self.outside.ready.push(connection.slot);
         }
-        self.outside.put_or_close(connection, outcome.is_err(), &mut self.engine);
+        self.outside.put_or_close(connection, gone, &mut self.engine);
     }
 
-    /// Reads into the shared buffer; only what is not a whole request is kept.
+    /// Reads into the shared buffer and executes.
     fn read_shared(&mut self, connection: &mut Connection<Socket<P>>) -> Result<(), Gone> {
         let count = client_io::read::<P::Net>(connection, &mut self.read_buf)?;
         let mut buf = core::mem::take(&mut self.read_buf);
-        let held = connection.io_use_sending();
-        let (used, batch) = self.execute_and_send(connection, &mut buf[..count], held);
-        if used < count && !matches!(batch, Batch::Kill | Batch::Close) {
-            connection.read.keep(&buf[used..count]);
-        }
+        let outcome = self.execute_shared(connection, &mut buf[..count]);
         self.read_buf = buf;
+        outcome
+    }
+
+    /// Executes what was read into a buffer that clients share; only what is not a whole request is kept.
+    pub(crate) fn execute_shared(
+        &mut self,
+        connection: &mut Connection<Socket<P>>,
+        buf: &mut [u8],
+    ) -> Result<(), Gone> {
+        let held = connection.io_use_sending();
+        let (used, batch) = self.execute_and_send(connection, buf, held);
+        if used < buf.len() && !matches!(batch, Batch::Kill | Batch::Close) {
+            connection.read.keep(&buf[used..]);
+        }
         self.finish_batch(connection, batch)
     }
 
@@ -383,17 +413,23 @@ impl<P: Platform> Server<P> {
         if rest.is_empty() {
             return false;
         }
-        connection.limits = self.limits(connection.slot);
-        // A login changes what the protocol allows from the next request on.
-        let requests_max = if connection.limits.is_authenticated() { REQUESTS_MAX } else { 1 };
-        let hasher = self.engine.keyspace.hasher();
-        parsed.fill(rest, &Rules { limits: connection.limits, requests_max, hasher });
+        let rules = self.rules(connection.slot);
+        connection.limits = rules.limits;
+        parsed.fill(rest, &rules);
         if parsed.is_pipeline() {
             for step in 0..Parsed::FETCH_STEPS {
                 parsed.fetch_first(step, rest, &self.engine.keyspace, db);
             }
         }
         !parsed.is_empty() || parsed.has_error()
+    }
+
+    /// How the requests of a client are parsed at this moment.
+    pub(crate) fn rules(&self, slot: ClientSlot) -> Rules {
+        let limits = self.limits(slot);
+        // A login changes what the protocol allows from the next request on.
+        let requests_max = if limits.is_authenticated() { REQUESTS_MAX } else { 1 };
+        Rules { limits, requests_max, hasher: self.engine.keyspace.hasher() }
     }
 
     /// The database that a client has selected.

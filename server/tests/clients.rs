@@ -107,3 +107,38 @@ fn memory_is_given_back_on_demand() -> Result<(), RedisError> {
     assert_eq!(cmd("MEMORY").arg("PURGE").query::<String>(&mut server.client())?, "OK");
     Ok(())
 }
+
+/// What several clients send while the server is busy is read in one turn, and still done one after another.
+#[test]
+fn clients_of_one_turn_run_one_after_another() {
+    let server = TestServer::start(&[]);
+    let mut others: Vec<_> = (0..40).map(|_| server.raw()).collect();
+    let mut victim = server.raw();
+    victim.ask(b"CLIENT SETNAME victim\r\n", b"+OK\r\n");
+    let mut pauser = server.raw();
+    pauser.ask(b"PING\r\n", b"+PONG\r\n");
+    let mut holder = server.raw();
+    // Threads would read in an order of their own.
+    holder.ask(b"CONFIG SET io-threads 1\r\n", b"+OK\r\n");
+    holder.send(b"DEBUG SLEEP 0.2\r\n");
+    let (first, rest) = others.split_at_mut(1);
+    first[0].send(b"CLIENT KILL NAME victim\r\nINCR n\r\n");
+    victim.send(b"SET victim was-here\r\n");
+    for (index, other) in rest.iter_mut().enumerate() {
+        if index == 20 {
+            pauser.send(b"CLIENT PAUSE 100 WRITE\r\n");
+        }
+        // Part of a request waits for the next turn.
+        other.send(b"INCR n\r\nGET victim\r\nPI");
+    }
+    holder.expect(b"+OK\r\n");
+    first[0].expect(b":1\r\n:1\r\n");
+    assert_eq!(victim.until_closed(), b"");
+    pauser.expect(b"+OK\r\n");
+    let mut late = server.raw();
+    late.ask(b"GET victim\r\n", b"$-1\r\n");
+    for (index, other) in rest.iter_mut().enumerate() {
+        other.expect(format!(":{}\r\n$-1\r\n", index + 2).as_bytes());
+        other.ask(b"NG\r\n", b"+PONG\r\n");
+    }
+}
