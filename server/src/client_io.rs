@@ -2,7 +2,7 @@
 //!
 //! Works on the client's I/O half alone, so whoever holds that may call it.
 
-use vireo_core::platform::{IoErrorKind, Net};
+use vireo_core::platform::{IoError, IoErrorKind, Net};
 
 use crate::connection::Connection;
 use crate::parsed::Rules;
@@ -82,9 +82,19 @@ pub(crate) fn receive<N: Net>(
     has_come
 }
 
+/// Writes again when that was interrupted: the poller tells of room only after a write that has found none.
+fn uninterrupted(mut write: impl FnMut() -> Result<usize, IoError>) -> Result<usize, IoError> {
+    loop {
+        match write() {
+            Err(error) if error.kind == IoErrorKind::Interrupted => {}
+            outcome => return outcome,
+        }
+    }
+}
+
 /// Sends some bytes, as many as there is room for. Returns how many.
 pub(crate) fn send<N: Net>(connection: &mut Connection<N::Socket>, bytes: &[u8]) -> Result<usize, Gone> {
-    match N::write(&connection.socket, bytes) {
+    match uninterrupted(|| N::write(&connection.socket, bytes)) {
         Ok(count) => {
             connection.traffic.writes += 1;
             connection.traffic.bytes_out += count as u64;
@@ -112,10 +122,10 @@ pub(crate) fn transmit<N: Net>(
     while !connection.out.is_empty() {
         let mut pieces: [&[u8]; PIECES_MAX] = [&[]; PIECES_MAX];
         let used = connection.out.slices(&mut pieces);
-        let outcome = match &pieces[..used] {
+        let outcome = uninterrupted(|| match &pieces[..used] {
             [one] => N::write(&connection.socket, one),
             several => N::write_vectored(&connection.socket, several),
-        };
+        });
         match outcome {
             Ok(count) => {
                 connection.out.consume(count);
