@@ -129,7 +129,10 @@ impl OutBuf {
     /// Takes the last chunk out, to be written to and given back by [`Self::put_tail`]; when it is full an empty one: the
     /// spare one, or one of the pool if there is one.
     pub(crate) fn take_tail(&mut self, pool: &mut Vec<Vec<u8>>) -> Vec<u8> {
-        let is_open = |chunk: &mut Chunk| matches!(chunk, Chunk::Own(bytes) if bytes.len() < CHUNK_LEN);
+        // One that is partly sent stays, as what is sent of it counts in the length of all.
+        let is_whole = self.sent == 0 || self.chunks.len() > 1;
+        let is_open =
+            |chunk: &mut Chunk| is_whole && matches!(chunk, Chunk::Own(bytes) if bytes.len() < CHUNK_LEN);
         match self.chunks.pop_back_if(is_open) {
             Some(Chunk::Own(chunk)) => {
                 self.len -= chunk.len();
@@ -373,6 +376,18 @@ mod tests {
             out.push(b"+more\r\n");
             assert_eq!(drain(&mut out, 50), [&expected[sent..], b"+more\r\n"].concat());
         }
+    }
+
+    #[test]
+    fn the_length_is_right_while_the_last_chunk_is_out() {
+        let mut out = OutBuf::default();
+        out.push(&[b'a'; 100]);
+        out.consume(60);
+        let mut tail = out.take_tail(&mut Vec::new());
+        assert_eq!(out.len() + tail.len(), 40);
+        tail.extend_from_slice(b"more");
+        out.put_tail(tail);
+        assert_eq!(drain(&mut out, 7), [&[b'a'; 40][..], b"more"].concat());
     }
 
     #[test]
