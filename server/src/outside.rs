@@ -27,6 +27,9 @@ use crate::workers::Crew;
 
 /// The wall clock is asked so often, µs.
 const WALL_CLOCK_PERIOD_US: u64 = 1000;
+/// Both clocks are read within so much time, µs, or again, so often at the most.
+const CLOCKS_APART_US: u64 = 100;
+const CLOCK_READS_MAX: usize = 5;
 /// What a client that never logged in may have waiting, beyond what the first reply buffer holds.
 const UNAUTHENTICATED_OUT_MAX: usize = crate::connection::REPLY_BUFFER_LEN + 1024;
 /// Limits on replies up to this are kept over a whole batch of requests, though some of its replies could be sent.
@@ -154,15 +157,36 @@ impl<P: Platform> Outside<P> {
     ///
     /// The wall clock is asked once a millisecond and follows the monotonic one in between.
     pub(crate) fn refresh_clock(&mut self) -> u64 {
-        let mono_us = self.clock.monotonic_ns() / 1000;
+        let mut mono_us = self.clock.monotonic_ns() / 1000;
         if mono_us.saturating_sub(self.wall_read.mono_us) >= WALL_CLOCK_PERIOD_US
             || self.wall_read.mono_us == 0
         {
-            self.wall_read = Moment { mono_us, unix_us: self.clock.unix_us() };
+            self.wall_read = self.read_clocks(mono_us);
+            mono_us = mono_us.max(self.wall_read.mono_us);
         }
         self.now = self.wall_read;
         self.now.advance_to(mono_us);
         mono_us
+    }
+
+    /// Both clocks at one moment. They are read again when this thread was held up in between: the time that is told from
+    /// them would be behind or ahead until they are read next, and a key that is set by one and looked at by the other
+    /// would expire too early.
+    fn read_clocks(&self, mut before_us: u64) -> Moment {
+        let mut closest = (u64::MAX, Moment::default());
+        for _ in 0..CLOCK_READS_MAX {
+            let unix_us = self.clock.unix_us();
+            let mono_us = self.clock.monotonic_ns() / 1000;
+            let apart_us = mono_us.saturating_sub(before_us);
+            if apart_us < closest.0 {
+                closest = (apart_us, Moment { mono_us: before_us, unix_us });
+            }
+            if apart_us < CLOCKS_APART_US {
+                break;
+            }
+            before_us = mono_us;
+        }
+        closest.1
     }
 
     /// Writes a log line.
