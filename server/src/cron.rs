@@ -194,8 +194,10 @@ impl<P: Platform> Outside<P> {
         engine.shared.charge(slot, &connection.io_use());
         let paused = connection.paused;
         self.connections.put(connection);
-        let monitors = engine.shared.monitors.contains(&slot);
-        if timeout_s > 0 && idle_us > timeout_s.saturating_mul(1_000_000) && !paused && !monitors {
+        //= valkey 9.1 timeout: clients that listen (MONITOR, pub/sub) are never idle
+        let listens = engine.shared.monitors.contains(&slot)
+            || engine.shared.clients.get(slot).is_some_and(|session| session.is_subscriber());
+        if timeout_s > 0 && idle_us > timeout_s.saturating_mul(1_000_000) && !paused && !listens {
             self.log(LogLevel::Verbose, format_args!("Closing idle client"));
             self.close_slot(slot, engine);
         }
