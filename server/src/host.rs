@@ -9,7 +9,7 @@ use vireo_core::engine::host::{
     CpuUse, DebugSwitch, GarbageOut, Host, HostFacts, IoUse, LogLevel, MemoryUse, NetTotals,
 };
 use vireo_core::offload::Marks;
-use vireo_core::platform::{Clock, CpuSampler, Net, Platform, System};
+use vireo_core::platform::{Clock, CpuSampler, Net, Platform, System, Threads};
 
 use crate::config_file::{self, error_text, working_folder};
 use crate::outside::Outside;
@@ -165,7 +165,7 @@ impl<P: Platform> Host for Outside<P> {
         let end = self.clock.monotonic_ns().saturating_add(us.saturating_mul(1000));
         while self.clock.monotonic_ns() < end {
             let left = end.saturating_sub(self.clock.monotonic_ns());
-            std::thread::park_timeout(core::time::Duration::from_nanos(left));
+            P::Threads::park_for(left);
         }
     }
 
