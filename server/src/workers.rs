@@ -75,6 +75,18 @@ struct Worker<P: Platform> {
     desk: Arc<Desk>,
 }
 
+impl<P: Platform> Worker<P> {
+    /// Wakes it if it is asleep, after a fence. Returns whether it was.
+    fn wake(&self) -> bool {
+        // ORDERING: the caller's fence; the swap claims the wake-up.
+        let wakes = self.desk.asleep.load(Ordering::Relaxed) && self.desk.asleep.swap(false, Ordering::AcqRel);
+        if wakes {
+            self.thread.unpark();
+        }
+        wakes
+    }
+}
+
 /// The I/O threads as the main thread sees them.
 pub(crate) struct Crew<P: Platform> {
     inbox: spmc::BoxedProducer<PlatformWord<P>>,
@@ -312,7 +324,8 @@ impl<P: Platform> Crew<P> {
             return;
         }
         let Some(poll) = self.poll.take() else { return };
-        let pushed = if self.running() > 9 {
+        let is_private = self.running() > 9;
+        let pushed = if is_private {
             // With many threads the shared inbox may be long; the private ones are looked at first.
             self.next_private = (self.next_private + 1) % self.running();
             self.workers[self.next_private].private.push(Word::new(Job::Poll(poll)))
@@ -320,6 +333,7 @@ impl<P: Platform> Crew<P> {
             self.inbox.push(Word::new(Job::Poll(poll)))
         };
         match pushed.map_err(Word::into_job) {
+            Ok(()) if is_private => self.announce_private(),
             Ok(()) => self.unannounced += 1,
             Err(Job::Poll(poll)) => self.poll = Some(poll),
             Err(_) => unreachable!("the poller was lent"),
@@ -348,7 +362,7 @@ impl<P: Platform> Crew<P> {
         let job = Job::Free(Box::new(GarbageBag { garbage, objects, bytes }));
         match self.workers[self.next_private].private.push(Word::new(job)) {
             Ok(()) => {
-                self.unannounced += 1;
+                self.announce_private();
                 self.objects_out += objects;
                 self.bytes_out += bytes;
                 Ok(())
@@ -385,13 +399,16 @@ impl<P: Platform> Crew<P> {
             if left == 0 {
                 break;
             }
-            // ORDERING: the fence above; the swap claims the wake-up.
-            if worker.desk.asleep.load(Ordering::Relaxed) && worker.desk.asleep.swap(false, Ordering::AcqRel)
-            {
-                worker.thread.unpark();
-                left -= 1;
-            }
+            left -= usize::from(worker.wake());
         }
+    }
+
+    /// Wakes the thread that has got a private job: no other could do it, and it may be told soon to take no more of those
+    /// that are shared.
+    fn announce_private(&self) {
+        // ORDERING: as in `announce`.
+        fence(Ordering::SeqCst);
+        self.workers[self.next_private].wake();
     }
 
     /// Something has come back.
