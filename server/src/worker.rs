@@ -346,8 +346,11 @@ impl<P: Platform> Runner<P> {
     fn rest(&mut self, mut client: PlatformClient<P>) {
         let number = client.slot.0;
         loop {
-            if client.may_read_more && self.receive(&mut client) {
-                return self.send_back(Job::Read(client));
+            // Until nothing more has come: a read that was interrupted says nothing of that.
+            while client.may_read_more {
+                if self.receive(&mut client) {
+                    return self.send_back(Job::Read(client));
+                }
             }
             match self.resting.at(number).leave(client) {
                 Ok(()) => return Books::add(&self.desk.books.rested, 1),
