@@ -361,7 +361,8 @@ impl<S> Connections<S> {
     /// What was marked for a connection that is back. Not asked for one that is lent again at once: whoever has it will
     /// find the marks.
     pub(crate) fn take_marks(&mut self, slot: ClientSlot) -> Marks {
-        self.resting.at(slot.0).take_marks()
+        let was_lent = self.slots.get(slot.0 as usize).is_some_and(|place| place.was_lent);
+        if was_lent { self.resting.at(slot.0).take_marks() } else { Marks::default() }
     }
 
     /// What a connection holds. Only the I/O thread that has it could tell while it is lent: then what it held before, and

@@ -372,7 +372,14 @@ impl<P: Platform> Outside<P> {
                 }
                 self.connections.lend(slot, held);
             }
-            Some(connection) => self.flush_and_put(connection, engine),
+            Some(mut connection) => {
+                // No thread will find what was marked for it while it was lent before.
+                connection.note(self.connections.take_marks(slot));
+                if connection.may_read_more {
+                    self.ready.push(slot);
+                }
+                self.flush_and_put(connection, engine);
+            }
         }
     }
 
