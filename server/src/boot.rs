@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use vireo_core::config::Config;
-use vireo_core::engine::Engine;
 use vireo_core::engine::host::{HostFacts, LogLevel};
+use vireo_core::engine::{ClientSlot, Engine};
 use vireo_core::platform::{Clock, Platform, Poller, System, Threads};
 
 use crate::args::{self, Asked, RunArgs};
@@ -74,6 +74,29 @@ fn start<P: Platform>(run: &RunArgs, has_arguments: bool) -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// Runs the server in a program that goes on when it has been told to stop: in a simulation.
+///
+/// The process around it is left alone. I/O threads have to be ended before (`CONFIG SET io-threads 1`).
+///
+/// # Errors
+/// Why it cannot run.
+pub fn run_within<P: Platform>(arguments: &[Vec<u8>]) -> Result<(), String> {
+    let Asked::Run(run) = args::parse(arguments) else { return Err("not asked to run".to_owned()) };
+    let loaded = config_file::load(&run).map_err(|error| error.to_string())?;
+    log::configure(&loaded.config);
+    let process = Process::new(&loaded.config, Supervisor::None, false);
+    let mut server = open::<P>(&loaded, process)?;
+    server.run();
+    let Server { engine, outside, .. } = &mut server;
+    for index in 0..outside.connections.slots_len() {
+        outside.close_slot(ClientSlot(u32::try_from(index).unwrap_or(u32::MAX)), engine);
+    }
+    for unix in [false, true] {
+        outside.listeners.close(&outside.poller, unix);
+    }
+    Ok(())
 }
 
 fn unix_us<P: Platform>() -> i64 {

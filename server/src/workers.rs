@@ -79,7 +79,8 @@ impl<P: Platform> Worker<P> {
     /// Wakes it if it is asleep, after a fence. Returns whether it was.
     fn wake(&self) -> bool {
         // ORDERING: the caller's fence; the swap claims the wake-up.
-        let wakes = self.desk.asleep.load(Ordering::Relaxed) && self.desk.asleep.swap(false, Ordering::AcqRel);
+        let wakes =
+            self.desk.asleep.load(Ordering::Relaxed) && self.desk.asleep.swap(false, Ordering::AcqRel);
         if wakes {
             self.thread.unpark();
         }
