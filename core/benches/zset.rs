@@ -7,8 +7,8 @@
 use core::hint::black_box;
 use std::time::Instant;
 
-use vireo_core::engine::Rng;
 use vireo_core::keyspace::{HashSeed, KeyHasher};
+use vireo_core::rng::Rng;
 use vireo_core::types::zset::{Score, Side, SortedSet};
 
 const LEN: u32 = 1_000_000;

@@ -27,6 +27,7 @@ pub mod platform;
 mod prefetch;
 pub mod queue;
 pub mod resp;
+pub mod rng;
 pub mod sha1;
 #[cfg(feature = "alloc")]
 pub mod types;

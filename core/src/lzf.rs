@@ -259,7 +259,7 @@ mod tests {
     use alloc::vec::Vec;
 
     use super::{Malformed, WINDOW, check_lzf, compress, decompress};
-    use crate::engine::Rng;
+    use crate::rng::Rng;
 
     fn below(rng: &mut Rng, bound: usize) -> usize {
         usize::try_from(rng.below(bound as u64)).unwrap()

@@ -1,8 +1,8 @@
 //! What an element of a large sorted set costs, with the sizes of nodes and buckets that users get.
 #![allow(clippy::unwrap_used, reason = "a test")]
 
-use vireo_core::engine::Rng;
 use vireo_core::keyspace::{HashSeed, KeyHasher};
+use vireo_core::rng::Rng;
 use vireo_core::types::zset::{Score, SortedSet};
 
 /// Over a doubling of the length, as the index is leanest and most wasteful between two powers of two.

@@ -4,7 +4,7 @@
 mod seeds;
 
 use libfuzzer_sys::fuzz_target;
-use vireo_core::engine::Rng;
+use vireo_core::rng::Rng;
 use vireo_core::types::hash::model::Pair;
 
 fuzz_target!(|data: &[u8]| {

@@ -10,7 +10,7 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 
 use common::{TestServer, request};
-use vireo_core::engine::Rng;
+use vireo_core::rng::Rng;
 
 /// Options under which every client is lent to a thread.
 const ACTIVE: [&str; 6] = [

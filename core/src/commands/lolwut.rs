@@ -4,7 +4,8 @@ use alloc::format;
 use alloc::string::String;
 
 use super::connection::{COMPAT_VERSION, REDIS_VERSION};
-use crate::engine::{Args, CmdResult, Ctx, Rng};
+use crate::engine::{Args, CmdResult, Ctx};
+use crate::rng::Rng;
 
 const COLUMNS_DEFAULT: i64 = 60;
 const ROWS_DEFAULT: i64 = 12;

@@ -5,9 +5,10 @@ use alloc::vec::Vec;
 use super::element::reply_element;
 use super::limits::{REPEATED_LEN_MAX, count_of_either_sign};
 use super::sets::{members_changed, reply_set, set_rules};
-use crate::engine::{Args, CmdError, CmdResult, Ctx, Rng};
+use crate::engine::{Args, CmdError, CmdResult, Ctx};
 use crate::num;
 use crate::resp::Reply;
+use crate::rng::Rng;
 use crate::types::listpack::Element;
 use crate::types::set::Set;
 

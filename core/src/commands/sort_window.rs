@@ -139,7 +139,7 @@ mod tests {
     use alloc::vec::Vec;
 
     use super::sort_window;
-    use crate::engine::Rng;
+    use crate::rng::Rng;
 
     #[test]
     fn agrees_with_a_full_sort() {

@@ -250,7 +250,8 @@ mod tests {
     use alloc::collections::BTreeMap;
 
     use super::{BUCKETS, ClientMemory, LOOKED_AT_MAX, bucket_of};
-    use crate::engine::{ClientSlot, Rng};
+    use crate::engine::ClientSlot;
+    use crate::rng::Rng;
 
     #[test]
     fn buckets_are_powers_of_two() {

@@ -22,7 +22,6 @@ mod notify;
 mod pause;
 pub mod pubsub;
 mod reject;
-mod rng;
 mod session;
 mod shared;
 pub mod stats;
@@ -40,7 +39,6 @@ pub use self::evict::Room;
 pub use self::host::{Host, HostRequest};
 pub use self::multi::{EndOfWait, Multi};
 pub use self::pause::{Pause, PauseKind};
-pub use self::rng::Rng;
 pub use self::session::{ClientId, ClientSlot, Clients, NewClient, Session, SessionFlags};
 pub use self::shared::{Delivery, Shared};
 pub use self::watch::{Watched, WatchedKeys, Watches};
@@ -56,6 +54,7 @@ use crate::commands::table::{Command, CommandFlags};
 use crate::config::{Config, Settings};
 use crate::keyspace::{HashSeed, Keyspace, Layout, Loan};
 use crate::resp::Reply;
+use crate::rng::Rng;
 
 /// How a request ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

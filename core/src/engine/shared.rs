@@ -11,7 +11,6 @@ use super::host::HostRequest;
 use super::latency::LatencyMonitor;
 use super::pause::Pause;
 use super::pubsub::PubSub;
-use super::rng::Rng;
 use super::session::{ClientSlot, Clients};
 use super::stats::Stats;
 use super::tracking::Tracking;
@@ -19,6 +18,7 @@ use super::watch::Watches;
 use crate::commands::table::Command;
 use crate::config::Config;
 use crate::keyspace::{Loan, SharedBytes};
+use crate::rng::Rng;
 
 /// Bytes for a client, another or the one whose command runs: a MONITOR line, a message, the reply of one that waited.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -264,7 +264,7 @@ mod tests {
     use alloc::collections::BTreeSet;
 
     use super::{ExpiryIndex, Stamp, Timed};
-    use crate::engine::Rng;
+    use crate::rng::Rng;
 
     impl Timed for u64 {
         type Packed = [u8; 8];

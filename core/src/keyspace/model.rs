@@ -217,7 +217,7 @@ fn scan_step(keyspace: &mut Keyspace, model: &Model, scan: &mut ScanWatch, count
 
 /// Operations that a stream of random numbers makes; the mix changes so that the table grows and shrinks.
 pub fn random_ops(seed: u64, count: usize) -> Vec<Op> {
-    let mut rng = crate::engine::Rng::new(seed);
+    let mut rng = crate::rng::Rng::new(seed);
     let mut ops = Vec::with_capacity(count);
     for index in 0..count {
         let key = u16::try_from(rng.below(512)).unwrap_or(0);

@@ -57,8 +57,8 @@ impl Keys<'_> {
 
 #[cfg(test)]
 mod tests {
-    use crate::engine::Rng;
     use crate::keyspace::{AccessPolicy, ExpireChange, HashSeed, Keyspace, Layout, Now};
+    use crate::rng::Rng;
 
     #[test]
     fn whatever_is_there_is_found() {

@@ -393,7 +393,7 @@ mod tests {
     use alloc::vec::Vec;
 
     use super::{CLASSES, Slab, class_of, slot_len, taken_len};
-    use crate::engine::Rng;
+    use crate::rng::Rng;
 
     #[test]
     fn classes_cover_every_length() {

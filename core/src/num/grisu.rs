@@ -183,7 +183,7 @@ mod tests {
     use alloc::string::String;
 
     use super::digits_of;
-    use crate::engine::Rng;
+    use crate::rng::Rng;
 
     fn text(value: f64) -> String {
         let (digits, exponent) = digits_of(value);

@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 use core::sync::atomic::{AtomicUsize, Ordering};
 
 use super::{Slots, mpsc, spmc, spsc};
-use crate::engine::Rng;
+use crate::rng::Rng;
 
 /// Items that a stress test sends from each producer.
 const STRESS: usize = if cfg!(miri) { 200 } else { 200_000 };

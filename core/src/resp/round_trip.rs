@@ -127,7 +127,7 @@ pub fn check(data: &[u8]) {
 mod tests {
     use alloc::vec::Vec;
 
-    use crate::engine::Rng;
+    use crate::rng::Rng;
 
     #[test]
     fn random_replies() {

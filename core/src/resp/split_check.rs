@@ -51,7 +51,7 @@ mod tests {
     use alloc::vec::Vec;
 
     use super::check;
-    use crate::engine::Rng;
+    use crate::rng::Rng;
 
     #[test]
     fn random_streams_in_random_pieces() {

@@ -269,7 +269,7 @@ mod tests {
     use alloc::collections::BTreeSet;
 
     use super::{Intset, check_intset};
-    use crate::engine::Rng;
+    use crate::rng::Rng;
 
     #[test]
     fn agrees_with_a_sorted_set() {

@@ -5,7 +5,7 @@
 use alloc::vec;
 use alloc::vec::Vec;
 
-use crate::engine::Rng;
+use crate::rng::Rng;
 
 /// Picks out of `n` things, each independent of the others.
 #[derive(Debug)]
@@ -103,7 +103,7 @@ mod tests {
     use alloc::vec::Vec;
 
     use super::{distinct, repeated, shuffle};
-    use crate::engine::Rng;
+    use crate::rng::Rng;
 
     /// Whether counts are as even as chance makes them: chi-squared within six deviations.
     fn is_even(counts: &[u32]) -> bool {

@@ -1,6 +1,6 @@
 //! Operations from the fuzzer's bytes.
 
-use vireo_core::engine::Rng;
+use vireo_core::rng::Rng;
 
 /// Operations of one run, so that it stays short.
 const OPS_MAX: usize = 600;

@@ -179,7 +179,7 @@ mod tests {
     use alloc::vec::Vec;
 
     use super::{Name, Overlap, Prefixes, overlap, overlaps};
-    use crate::engine::Rng;
+    use crate::rng::Rng;
 
     fn random_name(rng: &mut Rng, len_max: u64) -> Vec<u8> {
         (0..rng.below(len_max + 1)).map(|_| b"ab\0\xff"[usize::try_from(rng.below(4)).unwrap()]).collect()

@@ -199,7 +199,7 @@ mod tests {
     use alloc::vec::Vec;
 
     use super::Table;
-    use crate::engine::Rng;
+    use crate::rng::Rng;
 
     #[derive(Debug)]
     enum Op {

@@ -86,7 +86,7 @@ mod tests {
     use alloc::vec::Vec;
 
     use super::count;
-    use crate::engine::Rng;
+    use crate::rng::Rng;
 
     #[test]
     fn agrees_with_byte_by_byte() {

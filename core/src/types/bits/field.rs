@@ -194,7 +194,7 @@ mod tests {
     use alloc::vec::Vec;
 
     use super::{FieldType, Overflow};
-    use crate::engine::Rng;
+    use crate::rng::Rng;
     use crate::types::bits::{get, grow, set};
 
     fn read_bits(bytes: &[u8], offset: u64, bits: u64) -> u64 {

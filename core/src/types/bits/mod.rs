@@ -63,7 +63,7 @@ mod tests {
     use alloc::vec::Vec;
 
     use super::{get, grow, parse_offset, set};
-    use crate::engine::Rng;
+    use crate::rng::Rng;
 
     #[test]
     fn agrees_with_a_vector_of_bools() {

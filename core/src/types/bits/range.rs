@@ -112,7 +112,7 @@ mod tests {
     use alloc::vec::Vec;
 
     use super::{Range, Unit, count_range, position};
-    use crate::engine::Rng;
+    use crate::rng::Rng;
     use crate::types::bits::{count, get};
 
     /// The bits that a range names, the way the reference cuts it.

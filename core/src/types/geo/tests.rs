@@ -1,3 +1,5 @@
+//! The formats against what Valkey 9.1.2 answers, and searches against looking at every place.
+
 use alloc::string::String;
 use alloc::vec;
 use alloc::vec::Vec;
@@ -5,7 +7,7 @@ use alloc::vec::Vec;
 use super::{
     Hit, Position, Search, Unit, coordinate_text, decode, distance, distance_text, encode, geohash_text,
 };
-use crate::engine::Rng;
+use crate::rng::Rng;
 
 const PALERMO: Position = Position { longitude: 13.361_389, latitude: 38.115_556 };
 const CATANIA: Position = Position { longitude: 15.087_269, latitude: 37.502_669 };

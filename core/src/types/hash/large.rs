@@ -5,8 +5,8 @@
 
 use super::elements::Elements;
 use super::field::{Field, has_come};
-use crate::engine::Rng;
 use crate::keyspace::{ExpiryIndex, Key, KeyHasher, Stamp};
+use crate::rng::Rng;
 use crate::types::members::{self, Handle, Keys, MemberIndex};
 
 /// Fields of a pair of buckets among which a random one is chosen; more are next to impossible.

@@ -29,8 +29,8 @@ use alloc::boxed::Box;
 use self::field::{Field, has_come};
 use self::large::{FieldTable, Put};
 use super::listpack::{Element, Listpack, Position};
-use crate::engine::Rng;
 use crate::keyspace::KeyHasher;
+use crate::rng::Rng;
 
 /// A time at which nothing has expired yet.
 pub const NEVER_MS: i64 = i64::MIN;

@@ -4,8 +4,8 @@ use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
 use super::{FieldSet, Found, Hash, Lifetime, Rules, TimeCondition, TimeSet};
-use crate::engine::Rng;
 use crate::keyspace::{HashSeed, KeyHasher};
+use crate::rng::Rng;
 use crate::types::listpack::Element;
 
 /// An operation on field number `n`.
@@ -231,7 +231,7 @@ mod tests {
     use alloc::vec::Vec;
 
     use super::{Lifetime, Op, Pair};
-    use crate::engine::Rng;
+    use crate::rng::Rng;
 
     #[test]
     fn agrees_with_a_map() {

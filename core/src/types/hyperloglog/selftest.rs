@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use super::{
     DENSE_LEN, ENCODING_AT, Encoding, HEADER_LEN, REGISTERS, add, count, create, encoding, to_dense,
 };
-use crate::engine::Rng;
+use crate::rng::Rng;
 
 /// Rounds of random registers.
 const ROUNDS: usize = if cfg!(any(miri, test)) { 2 } else { 100 };

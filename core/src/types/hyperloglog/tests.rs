@@ -1,3 +1,5 @@
+//! Bytes and estimates of the reference, a plain array of registers as oracle, and forged values.
+
 use alloc::boxed::Box;
 use alloc::vec;
 use alloc::vec::Vec;
@@ -5,7 +7,7 @@ use alloc::vec::Vec;
 use super::check::check_value;
 use super::{Encoding, HllError, REGISTERS, Registers, STALE, place};
 use super::{add, cached, count, create, dense_registers, encoding, to_dense};
-use crate::engine::Rng;
+use crate::rng::Rng;
 
 const LEN_MAX: usize = 3000;
 

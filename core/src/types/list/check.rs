@@ -7,7 +7,7 @@ use core::ops::{ControlFlow, Range};
 
 use super::quicklist::NODES_AT_ONCE;
 use super::{Direction, Element, End, Growth, List, ListLimits, NodeBytes, NodeKind, Repr, Side};
-use crate::engine::Rng;
+use crate::rng::Rng;
 use crate::types::listpack::Listpack;
 
 /// An operation on a list. Indexes are taken modulo what there is where they must exist.
@@ -313,7 +313,7 @@ mod tests {
     use alloc::vec::Vec;
 
     use super::{End, List, ListLimits, NodeBytes, NodeKind, Op, Side, run, some_op};
-    use crate::engine::Rng;
+    use crate::rng::Rng;
     use crate::types::list::NodeView;
 
     /// Which nodes are compressed: `z`; plain ones: `Z`, `P` when not.

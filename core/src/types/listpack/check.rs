@@ -4,7 +4,7 @@ use alloc::vec;
 use alloc::vec::Vec;
 
 use super::{COUNT_UNKNOWN, Direction, Element, HEADER_LEN, Listpack};
-use crate::engine::Rng;
+use crate::rng::Rng;
 
 /// An operation on a listpack. Indexes are taken modulo what there is.
 #[derive(Clone, Debug)]
@@ -262,7 +262,7 @@ mod tests {
     use alloc::vec::Vec;
 
     use super::{Op, below, check_listpack, run, some_op, string};
-    use crate::engine::Rng;
+    use crate::rng::Rng;
     use crate::types::listpack::Listpack;
 
     #[test]

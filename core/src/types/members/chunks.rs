@@ -98,8 +98,7 @@ mod tests {
 
     #[test]
     fn agrees_with_a_vector() {
-        let (mut chunks, mut model, mut rng) =
-            (Chunks::<u64, 8>::new(), Vec::new(), crate::engine::Rng::new(5));
+        let (mut chunks, mut model, mut rng) = (Chunks::<u64, 8>::new(), Vec::new(), crate::rng::Rng::new(5));
         for round in 0..4000u64 {
             if rng.below(10) < if round / 1000 % 2 == 0 { 7 } else { 3 } {
                 chunks.push(round);

@@ -16,7 +16,7 @@ use alloc::vec::Vec;
 
 use super::chunks::Chunks;
 use super::handle::Handle;
-use crate::engine::Rng;
+use crate::rng::Rng;
 
 /// Buckets of a chunk.
 const CHUNK_LEN: usize = if cfg!(any(miri, fuzzing, test)) { 4 } else { 256 };

@@ -123,7 +123,7 @@ mod tests {
     use alloc::vec::Vec;
 
     use super::{Handle, Slots};
-    use crate::engine::Rng;
+    use crate::rng::Rng;
 
     fn elements_stay_apart_and_memory_comes_back<const HEAD: usize>(seed: u64) {
         let (mut slots, mut rng) = (Slots::<HEAD>::new(), Rng::new(seed));

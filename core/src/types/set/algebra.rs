@@ -123,7 +123,7 @@ mod tests {
     use alloc::vec::Vec;
 
     use super::{Full, Gathered, difference, intersection, probes, stored_intersection};
-    use crate::engine::Rng;
+    use crate::rng::Rng;
     use crate::types::listpack::Element;
     use crate::types::set::model::small_rules;
     use crate::types::set::{Added, Set};

@@ -30,8 +30,8 @@ pub use self::table::{Added, Table};
 use super::intset::Intset;
 use super::listpack::{Element, Listpack};
 use super::random;
-use crate::engine::Rng;
 use crate::keyspace::KeyHasher;
+use crate::rng::Rng;
 
 /// Integers of the largest intset, whatever the settings say.
 const INTSET_LEN_MAX: usize = 1 << 30;

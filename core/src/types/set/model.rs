@@ -4,8 +4,8 @@ use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 
 use super::{Added, Set, SetRules};
-use crate::engine::Rng;
 use crate::keyspace::{HashSeed, KeyHasher};
+use crate::rng::Rng;
 use crate::types::listpack::Element;
 
 /// An operation on a small range of members.
@@ -166,7 +166,7 @@ mod tests {
     use alloc::vec::Vec;
 
     use super::{Op, run, small_rules, some_op};
-    use crate::engine::Rng;
+    use crate::rng::Rng;
     use crate::types::set::{Added, Element, Set, SetRules};
 
     #[test]

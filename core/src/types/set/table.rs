@@ -2,8 +2,8 @@
 //!
 //! Invariant: the index holds exactly the handles of the members that are there.
 
-use crate::engine::Rng;
 use crate::keyspace::{Key, KeyHasher};
+use crate::rng::Rng;
 use crate::types::members::{self, Handle, Keys, MemberIndex, Members, Slots};
 
 /// What became of a member to be added.

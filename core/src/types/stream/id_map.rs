@@ -406,7 +406,7 @@ mod tests {
     use alloc::vec::Vec;
 
     use super::{IdMap, LEAF_LEN, StreamId};
-    use crate::engine::Rng;
+    use crate::rng::Rng;
 
     fn id_of(number: u64) -> StreamId {
         StreamId::new(number / 10, number % 10)

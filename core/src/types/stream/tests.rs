@@ -9,7 +9,7 @@ use super::{
     Ack, AddError, AddId, Counters, Group, GroupLoader, LoadError, NodeLimits, SetId, SetIdError, Stream,
     StreamId, StreamLoader, TrimMode, TrimTo,
 };
-use crate::engine::Rng;
+use crate::rng::Rng;
 
 const NO_LIMITS: NodeLimits = NodeLimits { bytes: 0, entries: 0 };
 

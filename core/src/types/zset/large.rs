@@ -391,8 +391,8 @@ impl Keys for Members<'_> {
 #[cfg(test)]
 mod tests {
     use super::{Change, SortedSet};
-    use crate::engine::Rng;
     use crate::keyspace::{HashSeed, KeyHasher};
+    use crate::rng::Rng;
     use crate::types::zset::Score;
 
     #[test]

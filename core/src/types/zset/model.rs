@@ -5,8 +5,8 @@ use alloc::vec::Vec;
 
 use super::node::LEAF_LEN_MAX;
 use super::{Change, Score, Side, SortedSet};
-use crate::engine::Rng;
 use crate::keyspace::{HashSeed, KeyHasher};
+use crate::rng::Rng;
 
 /// An operation on a small set of members and scores.
 #[derive(Clone, Debug)]

@@ -3,8 +3,8 @@
 use alloc::vec::Vec;
 
 use super::{Bounds, Change, LexValue, Limit, Rules, Score, Window, Zset};
-use crate::engine::Rng;
 use crate::keyspace::{HashSeed, KeyHasher};
+use crate::rng::Rng;
 
 fn rules(entries_max: usize) -> Rules {
     Rules { entries_max, member_len_max: 20, hasher: KeyHasher::new(HashSeed([7; 16])) }

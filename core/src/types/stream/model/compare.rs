@@ -4,7 +4,7 @@ use alloc::vec::Vec;
 
 use super::random::some_id;
 use super::{Naive, NaiveGroup, Waiting, number, owned};
-use crate::engine::Rng;
+use crate::rng::Rng;
 use crate::types::stream::{Counters, Group, GroupLoader, Pending, Stream, StreamId, StreamLoader};
 
 /// Compares all, and parts chosen by chance.

@@ -14,7 +14,7 @@ use super::{
     Ack, AddId, ClaimRules, Claimed, ConsumerId, CountRule, Entry, Group, GroupMut, Missing, NodeLimits,
     Pending, SetId, Stream, StreamId, TrimMode, TrimTo,
 };
-use crate::engine::Rng;
+use crate::rng::Rng;
 
 pub use self::nodes::check_node;
 pub use self::random::some_op;

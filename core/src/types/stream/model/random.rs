@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 
 use super::Op;
-use crate::engine::Rng;
+use crate::rng::Rng;
 use crate::types::stream::{Ack, AddId, ClaimRules, CountRule, Missing, StreamId, TrimMode, TrimTo};
 
 /// An ID not far from `around`, the milliseconds that the stream has reached.

@@ -1,4 +1,4 @@
-//! The engine's pseudo-random numbers: deterministic from a seed, not for secrets.
+//! Pseudo-random numbers: deterministic from a seed, not for secrets. What chooses at random is given a stream of them.
 //!
 //! Source: SplitMix64 (Steele, Lea and Flood, "Fast splittable pseudorandom number generators", 2014).
 
