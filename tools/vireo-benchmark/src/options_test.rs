@@ -1,3 +1,5 @@
+//! Command lines: what is accepted, what it means, what is refused with which words.
+
 use super::{Amount, Asked, Options, Order, Place, Refused, Style, parse};
 
 fn asked(line: &str) -> Result<Asked, Refused> {

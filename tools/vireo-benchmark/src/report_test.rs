@@ -1,3 +1,5 @@
+//! Reports of a made-up run, held against lines of the reference.
+
 use super::{report, warnings};
 use crate::dial::ServerConfig;
 use crate::latency::Latency;
