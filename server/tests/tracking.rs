@@ -2,9 +2,11 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
+extern crate alloc;
+
 mod common;
 
-use std::collections::HashMap;
+use alloc::collections::BTreeMap;
 use std::io::Read;
 
 use common::{Raw, TestServer};
@@ -651,11 +653,11 @@ fn off_and_reset_end_it() {
 fn many_clients_never_miss_a_change() {
     // Readers that keep copies as a client library does; at the end each copy must be what the server has.
     both_ways(|server| {
-        let mut readers: Vec<(Client, HashMap<String, String>)> = (0..8)
+        let mut readers: Vec<(Client, BTreeMap<String, String>)> = (0..8)
             .map(|_| {
                 let mut client = resp3(server);
                 client.ok("CLIENT TRACKING ON");
-                (client, HashMap::new())
+                (client, BTreeMap::new())
             })
             .collect();
         let (mut rounds, mut messages) = (0, 0);
@@ -684,7 +686,7 @@ fn many_clients_never_miss_a_change() {
 }
 
 /// Reads messages up to the reply of a GET, and keeps its value. Returns how many there were.
-fn fetch(client: &mut Client, key: &str, copies: &mut HashMap<String, String>) -> usize {
+fn fetch(client: &mut Client, key: &str, copies: &mut BTreeMap<String, String>) -> usize {
     let mut line = || client.until("\r\n").trim_end().to_owned();
     let mut messages = 0;
     loop {

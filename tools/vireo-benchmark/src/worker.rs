@@ -53,6 +53,7 @@ impl Tally {
 
     /// Count and sum.
     pub(crate) fn get(&self) -> (u64, u64) {
+        // ORDERING: shown only, as said above.
         (self.count.load(Ordering::Relaxed), self.sum_ns.load(Ordering::Relaxed))
     }
 }
