@@ -1,4 +1,5 @@
-//! A job in one word: the pointer of its box, and its kind in the pointer's low three bits.
+//! A job in one word: the pointer of its box, and its kind in the pointer's low bits, of which a box that holds words
+//! has three to spare, or two where words have 32 bits.
 #![expect(unsafe_code, reason = "takes boxes apart and puts them together again")]
 
 use alloc::boxed::Box;
@@ -41,12 +42,13 @@ impl<K: Kinds> core::fmt::Debug for Job<K> {
     }
 }
 
-/// Bits of the kind.
-const KIND_MASK: usize = 7;
+/// Bits of the kind: those that are clear in the address of a word.
+const KIND_MASK: usize = align_of::<usize>() - 1;
 const READ: usize = 0;
 const WRITE: usize = 1;
 const POLL: usize = 2;
 const FREE: usize = 3;
+const _: () = assert!(FREE <= KIND_MASK, "each kind has its number");
 
 /// A [`Job`] in one word. It owns the job: dropping it drops that.
 pub struct Word<K: Kinds> {
