@@ -38,6 +38,11 @@ fn handle(number: libc::c_int, handler: libc::sighandler_t) {
     unsafe { libc::sigaction(number, &raw const action, core::ptr::null_mut()) };
 }
 
+/// A number of the system's, which has as many bits as a pointer there.
+fn wide(number: impl Into<u64>) -> u64 {
+    number.into()
+}
+
 impl System for LinuxSystem {
     const POLLER_NAME: &'static str = "epoll";
 
@@ -57,7 +62,7 @@ impl System for LinuxSystem {
 
     fn total_memory_bytes() -> u64 {
         let info = rustix::system::sysinfo();
-        info.totalram * u64::from(info.mem_unit)
+        wide(info.totalram).saturating_mul(info.mem_unit.into())
     }
 
     fn raise_open_files(wanted: u64) -> u64 {
