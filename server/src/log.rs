@@ -231,7 +231,9 @@ impl TimeFormat {
     }
 }
 
-fn local_time(unix_s: libc::time_t) -> libc::tm {
+fn local_time(unix_s: i64) -> libc::tm {
+    // Where libc counts seconds in 32 bits, its calendar ends in 2038, and so does the log's.
+    let unix_s = libc::time_t::try_from(unix_s).unwrap_or(libc::time_t::MAX);
     // SAFETY: an all-zero tm is a valid value of that plain struct.
     let mut tm: libc::tm = unsafe { core::mem::zeroed() };
     // SAFETY: both pointers are to live values; the call fills the second.
@@ -240,7 +242,8 @@ fn local_time(unix_s: libc::time_t) -> libc::tm {
 }
 
 /// `+hh:mm` of a distance from universal time, in seconds.
-fn zone_offset(seconds: i64) -> String {
+fn zone_offset(seconds: impl Into<i64>) -> String {
+    let seconds: i64 = seconds.into();
     let sign = if seconds < 0 { '-' } else { '+' };
     let minutes = seconds.abs() / 60;
     format!("{sign}{:02}:{:02}", minutes / 60, minutes % 60)
