@@ -88,11 +88,7 @@ fn parse(list: &str) -> Option<CpuSet> {
 
 #[cfg(test)]
 mod tests {
-    use core::sync::atomic::{AtomicBool, Ordering};
-
-    use vireo_core::platform::{Thread, Threads, Wake};
-
-    use super::{LinuxThreads, parse};
+    use super::parse;
 
     #[test]
     fn processor_lists() {
@@ -102,36 +98,5 @@ mod tests {
         for bad in ["", "a", "1-", "0-7:0", "99999"] {
             assert!(parse(bad).is_none(), "{bad}");
         }
-    }
-
-    #[test]
-    fn a_parked_thread_wakes() {
-        static GO: AtomicBool = AtomicBool::new(false);
-        let thread = LinuxThreads::spawn("parked", || {
-            while !GO.load(Ordering::SeqCst) {
-                LinuxThreads::park();
-            }
-        })
-        .unwrap();
-        GO.store(true, Ordering::SeqCst);
-        thread.unpark();
-        thread.join();
-    }
-
-    #[test]
-    fn a_thread_is_woken_by_its_unparker() {
-        static AWAKE: AtomicBool = AtomicBool::new(false);
-        let unparker = LinuxThreads::unparker();
-        let thread = LinuxThreads::spawn("waker", move || {
-            AWAKE.store(true, Ordering::SeqCst);
-            unparker.wake();
-        })
-        .unwrap();
-        while !AWAKE.load(Ordering::SeqCst) {
-            LinuxThreads::park();
-        }
-        thread.join();
-        // Nobody wakes it here.
-        LinuxThreads::park_for(1000);
     }
 }

@@ -13,14 +13,17 @@ MAY_USE = {
     "vireo-backend-linux": {"vireo-core"},
     "vireo-backend-bsd": {"vireo-core"},
     "vireo-backend-macos": {"vireo-core", "vireo-backend-bsd"},
+    "vireo-backend-suite": {"vireo-core"},
     "vireo-backend": {"vireo-backend-linux", "vireo-backend-bsd", "vireo-backend-macos"},
     "vireo-server": {"vireo-core", "vireo-backend"},
     "vireo-benchmark": TOOLS,
     "vireo-floor": TOOLS,
     "vireo-fuzz": {"vireo-core"},
 }
+# What tests alone may use.
+TESTS_MAY_USE = {"vireo-backend-suite"}
 # Rooms of the core that these folders may use; who is not named may use all.
-ROOMS = {"backend": {"platform"}, "backend-linux": {"platform"}, "backend-bsd": {"platform"}, "backend-macos": {"platform"}}
+ROOMS = {"backend-suite": {"platform"}, "backend": {"platform"}, "backend-linux": {"platform"}, "backend-bsd": {"platform"}, "backend-macos": {"platform"}}
 USE = re.compile(r"\bvireo_core::(?:\{([^;]*?)\}\s*;|(\w+))", re.S)
 OWN = re.compile(r"\bcrate::(?:\{([^;]*?)\}\s*;|(\w+))", re.S)
 MAP = re.compile(r"^core/.*?(?=^\S)", re.S | re.M)
@@ -44,7 +47,9 @@ def packages(root):
         told = json.loads(subprocess.run(command, check=True, capture_output=True).stdout)
         for package in told["packages"]:
             path = os.path.relpath(package["manifest_path"], root)
-            yield package["name"], path, {needed["name"] for needed in package["dependencies"]}
+            needed = {needed["name"] for needed in package["dependencies"] if needed["kind"] != "dev"}
+            tests = {needed["name"] for needed in package["dependencies"] if needed["kind"] == "dev"}
+            yield package["name"], path, needed | (tests - TESTS_MAY_USE)
 
 
 def check(root, sources, kept):
