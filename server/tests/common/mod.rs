@@ -31,7 +31,7 @@ impl TestServer {
             all => (None, all),
         };
         Self::start_command(|port| {
-            let mut command = Command::new(env!("CARGO_BIN_EXE_vireo-server"));
+            let mut command = server_command();
             command
                 .args(file)
                 .args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--enable-debug-command", "yes"])
@@ -65,6 +65,15 @@ impl TestServer {
         stream.set_nodelay(true).unwrap();
         Raw { stream }
     }
+}
+
+/// The server that was built with these tests, or, from the environment, another machine's and what runs it here.
+pub(crate) fn server_command() -> Command {
+    let asked = std::env::var("VIREO_TEST_SERVER").unwrap_or_default();
+    let mut words = asked.split_whitespace();
+    let mut command = Command::new(words.next().unwrap_or(env!("CARGO_BIN_EXE_vireo-server")));
+    command.args(words);
+    command
 }
 
 /// A bare connection that sends and expects bytes.
