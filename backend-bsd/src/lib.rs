@@ -1,12 +1,14 @@
 //! Vireo's platform boundary on the BSDs and macOS: kqueue, sockets, clocks, threads, signals.
 //!
-//! Type-checked only so far (`ci/cross`); never run. The other backends have the same files.
+//! Never run on one of these systems so far: `ci/cross` lints and links it for them, and runs it on Linux over libkqueue
+//! (`--cfg kqueue_on_linux`). The other backends have the same files.
 #![cfg(any(
     target_os = "freebsd",
     target_os = "openbsd",
     target_os = "netbsd",
     target_os = "dragonfly",
-    target_os = "macos"
+    target_os = "macos",
+    kqueue_on_linux
 ))]
 
 extern crate alloc;
@@ -14,6 +16,11 @@ extern crate alloc;
 mod clock;
 mod cpu;
 mod error;
+#[cfg(kqueue_on_linux)]
+#[path = "libkqueue.rs"]
+mod kqueue;
+#[cfg(not(kqueue_on_linux))]
+use rustix::event::kqueue;
 mod net;
 mod poller;
 mod system;

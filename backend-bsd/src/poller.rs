@@ -10,11 +10,11 @@ use core::ptr;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 
 use rustix::event::Timespec;
-use rustix::event::kqueue::{Event as Kevent, EventFilter, EventFlags, kevent_timespec, kqueue};
 use rustix::io::Errno;
 use vireo_core::platform::{Event, IoError, Poller, Wake};
 
 use crate::error::io_error;
+use crate::kqueue::{Event as Kevent, EventFilter, EventFlags, kevent_timespec, kqueue};
 use crate::net::prepare;
 
 /// Events fetched by one call.
@@ -57,13 +57,21 @@ impl BsdPoller {
     /// Changes one filter of a socket.
     fn change(&self, filter: EventFilter, token: u64, flags: EventFlags) -> Result<(), IoError> {
         let change = [Kevent::new(filter, flags, udata(token))];
-        let mut none: [Kevent; 0] = [];
+        let mut none: [MaybeUninit<Kevent>; 0] = [];
         // SAFETY: the descriptor in the filter is open: the caller borrows its socket.
-        match unsafe { kevent_timespec(&self.queue, &change, &mut none, None) } {
+        match unsafe { kevent_timespec(&self.queue, &change, &mut none[..], None) } {
             Ok(_) => Ok(()),
             Err(Errno::NOENT) if flags.contains(EventFlags::DELETE) => Ok(()),
             Err(errno) => Err(io_error(errno)),
         }
+    }
+}
+
+impl BsdPoller {
+    /// Empties the pipe: what stays there would end the next waits, too.
+    fn forget_wakes(&self) {
+        let mut into = [0; 512];
+        while rustix::io::read(&self.wake_read, &mut into).is_ok_and(|count| count == into.len()) {}
     }
 }
 
@@ -114,7 +122,7 @@ impl Poller for BsdPoller {
         for event in events {
             let token = event.udata().addr() as u64;
             if token == WAKE_TOKEN {
-                let _ = rustix::io::read(&self.wake_read, &mut [0u8; 64]);
+                self.forget_wakes();
                 continue;
             }
             merged.push(Event {

@@ -1,8 +1,14 @@
 //! The backend of the system Vireo is built for, under one name. A new system is named here, and nowhere above.
 
-#[cfg(any(target_os = "freebsd", target_os = "openbsd", target_os = "netbsd", target_os = "dragonfly"))]
+#[cfg(any(
+    target_os = "freebsd",
+    target_os = "openbsd",
+    target_os = "netbsd",
+    target_os = "dragonfly",
+    kqueue_on_linux
+))]
 pub use vireo_backend_bsd::Bsd as Backend;
-#[cfg(target_os = "linux")]
+#[cfg(all(target_os = "linux", not(kqueue_on_linux)))]
 pub use vireo_backend_linux::Linux as Backend;
 #[cfg(target_os = "macos")]
 pub use vireo_backend_macos::MacOs as Backend;
