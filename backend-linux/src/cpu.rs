@@ -21,7 +21,8 @@ fn usage(who: libc::c_int) -> CpuTime {
 
 impl CpuSampler for LinuxCpu {
     fn thread() -> Option<CpuTime> {
-        Some(usage(libc::RUSAGE_THREAD))
+        // Without it the rules of the I/O threads count events instead, as on systems that cannot tell.
+        (!cfg!(without_linux_extras)).then(|| usage(libc::RUSAGE_THREAD))
     }
 
     fn process() -> CpuTime {

@@ -1,4 +1,4 @@
-//! Readiness by epoll; wakes by an eventfd.
+//! Readiness by epoll; wakes by an eventfd, or, built with `--cfg without_linux_extras`, through a pipe as elsewhere.
 
 use alloc::sync::Arc;
 use core::mem::MaybeUninit;
@@ -7,6 +7,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
 use rustix::event::{EventfdFlags, Timespec, eventfd};
 use rustix::io::Errno;
+use rustix::pipe::PipeFlags;
 use vireo_core::platform::{Event, IoError, Poller, Wake};
 
 use crate::error::io_error;
@@ -19,7 +20,18 @@ const WAKE_TOKEN: u64 = u64::MAX;
 /// An epoll instance.
 pub struct LinuxPoller {
     epoll: OwnedFd,
+    /// Its reading end, where it is a pipe.
+    wake_read: Option<OwnedFd>,
     wake: Arc<OwnedFd>,
+}
+
+/// The end that is written to; the one that is watched, where that is another.
+fn wake_ends() -> Result<(OwnedFd, Option<OwnedFd>), Errno> {
+    if cfg!(without_linux_extras) {
+        let (read, write) = rustix::pipe::pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK)?;
+        return Ok((write, Some(read)));
+    }
+    eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK).map(|wake| (wake, None))
 }
 
 /// Ends a wait by writing to the eventfd.
@@ -39,17 +51,27 @@ impl core::fmt::Debug for LinuxPoller {
     }
 }
 
+impl LinuxPoller {
+    /// A pipe that is full would take no more wakes, and so tell of none.
+    fn empty_pipe(&self) {
+        let mut into = [0; 512];
+        let Some(pipe) = &self.wake_read else { return };
+        while rustix::io::read(pipe, &mut into).is_ok_and(|count| count == into.len()) {}
+    }
+}
+
 impl Poller for LinuxPoller {
     type Socket = OwnedFd;
     type Waker = LinuxWaker;
 
     fn new() -> Result<Self, IoError> {
         let epoll = epoll::create(CreateFlags::CLOEXEC).map_err(io_error)?;
-        let wake = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK).map_err(io_error)?;
+        let (wake, wake_read) = wake_ends().map_err(io_error)?;
         // Edge triggered: each wake is told once, and the counter need not be read.
         let flags = EventFlags::IN | EventFlags::ET;
-        epoll::add(&epoll, &wake, EventData::new_u64(WAKE_TOKEN), flags).map_err(io_error)?;
-        Ok(Self { epoll, wake: Arc::new(wake) })
+        epoll::add(&epoll, wake_read.as_ref().unwrap_or(&wake), EventData::new_u64(WAKE_TOKEN), flags)
+            .map_err(io_error)?;
+        Ok(Self { epoll, wake_read, wake: Arc::new(wake) })
     }
 
     fn register(&self, socket: &OwnedFd, token: u64) -> Result<(), IoError> {
@@ -77,6 +99,7 @@ impl Poller for LinuxPoller {
         for event in events {
             let (token, flags) = (event.data.u64(), event.flags);
             if token == WAKE_TOKEN {
+                self.empty_pipe();
                 continue;
             }
             each(Event {
