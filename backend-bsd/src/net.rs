@@ -34,6 +34,11 @@ fn open(family: AddressFamily) -> Result<OwnedFd, Errno> {
     Ok(opened)
 }
 
+/// Permission bits as the system holds them: in 16 bits here, in 32 there.
+fn mode_bits<T: TryFrom<u32> + From<u16>>(bits: u32) -> T {
+    T::try_from(bits).unwrap_or_else(|_| T::from(0o600))
+}
+
 fn from_any(addr: SocketAddrAny) -> Addr {
     if let Ok(v4) = SocketAddrV4::try_from(addr.clone()) {
         return Addr::V4(v4.ip().octets(), v4.port());
@@ -86,7 +91,7 @@ impl Net for BsdNet {
             let socket = open(AddressFamily::UNIX)?;
             bind(&socket, &SocketAddrUnix::new(path)?)?;
             if permissions != 0 {
-                rustix::fs::chmod(path, Mode::from_raw_mode(permissions.try_into().unwrap_or(0o600)))?;
+                rustix::fs::chmod(path, Mode::from_raw_mode(mode_bits(permissions)))?;
             }
             listen(&socket, i32::try_from(backlog).unwrap_or(i32::MAX))?;
             Ok(socket)
