@@ -20,6 +20,7 @@ mod listen;
 mod log;
 mod memtest;
 mod out_buf;
+mod output_limits;
 mod outside;
 mod parsed;
 mod process;
