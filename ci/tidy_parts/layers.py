@@ -14,6 +14,7 @@ MAY_USE = {
     "vireo-backend-bsd": {"vireo-core"},
     "vireo-backend-macos": {"vireo-core", "vireo-backend-bsd"},
     "vireo-backend-suite": {"vireo-core"},
+    "vireo-backend-sim": {"vireo-core"},
     "vireo-backend": {"vireo-backend-linux", "vireo-backend-bsd", "vireo-backend-macos"},
     "vireo-server": {"vireo-core", "vireo-backend"},
     "vireo-benchmark": TOOLS,
@@ -21,9 +22,9 @@ MAY_USE = {
     "vireo-fuzz": {"vireo-core"},
 }
 # What tests alone may use.
-TESTS_MAY_USE = {"vireo-backend-suite"}
+TESTS_MAY_USE = {"vireo-backend-suite", "vireo-backend-sim"}
 # Rooms of the core that these folders may use; who is not named may use all.
-ROOMS = {"backend-suite": {"platform"}, "backend": {"platform"}, "backend-linux": {"platform"}, "backend-bsd": {"platform"}, "backend-macos": {"platform"}}
+ROOMS = {"backend-suite": {"platform"}, "backend-sim": {"platform"}, "backend": {"platform"}, "backend-linux": {"platform"}, "backend-bsd": {"platform"}, "backend-macos": {"platform"}}
 USE = re.compile(r"\bvireo_core::(?:\{([^;]*?)\}\s*;|(\w+))", re.S)
 OWN = re.compile(r"\bcrate::(?:\{([^;]*?)\}\s*;|(\w+))", re.S)
 MAP = re.compile(r"^core/.*?(?=^\S)", re.S | re.M)
