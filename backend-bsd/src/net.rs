@@ -1,6 +1,7 @@
 //! TCP and unix sockets: non-blocking, close-on-exec, one system call for each read and write.
 
 use core::net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
+#[cfg(not(target_os = "openbsd"))]
 use core::time::Duration;
 use std::io::IoSlice;
 use std::net::ToSocketAddrs;
