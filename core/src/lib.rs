@@ -23,7 +23,6 @@ pub mod lzf;
 pub mod num;
 pub mod offload;
 pub mod platform;
-#[cfg(feature = "alloc")]
 mod prefetch;
 pub mod queue;
 pub mod resp;
@@ -32,5 +31,4 @@ pub mod sha1;
 #[cfg(feature = "alloc")]
 pub mod types;
 
-#[cfg(feature = "alloc")]
 pub use crate::prefetch::{prefetch_slice, prefetch_slice_write};

@@ -29,14 +29,12 @@ pub(crate) fn prefetch_write(pointer: *const u8) {
 }
 
 /// Same, for what a slice begins with.
-#[cfg(feature = "alloc")]
 #[inline]
 pub fn prefetch_slice<T>(slice: &[T]) {
     prefetch(slice.as_ptr().cast());
 }
 
 /// Same, for what a slice begins with that will be written to.
-#[cfg(feature = "alloc")]
 #[inline]
 pub fn prefetch_slice_write<T>(slice: &[T]) {
     prefetch_write(slice.as_ptr().cast());

@@ -1,7 +1,9 @@
 //! The atomics and cells that the rings, and the places of idle clients, stand on, so that loom can put its own in their place.
 
+#[cfg(all(not(loom), feature = "alloc"))]
+pub(crate) use core::sync::atomic::AtomicPtr;
 #[cfg(not(loom))]
-pub(crate) use core::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
+pub(crate) use core::sync::atomic::{AtomicUsize, Ordering};
 #[cfg(loom)]
 pub(crate) use loom::{
     cell::UnsafeCell,
