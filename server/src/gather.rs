@@ -114,9 +114,11 @@ impl<P: Platform> Server<P> {
             return;
         };
         connection.is_gathered = false;
-        core::mem::swap(&mut self.parsed, &mut part.parsed);
+        // What the shared list kept before goes: a large request may have come with a list of its own.
+        self.parsed = core::mem::take(&mut part.parsed);
         let outcome = self.execute_shared(&mut connection, &mut buf[part.range.clone()]);
-        core::mem::swap(&mut self.parsed, &mut part.parsed);
+        part.parsed = core::mem::take(&mut self.parsed);
+        part.parsed.trim();
         self.put_read(connection, outcome.is_err());
     }
 

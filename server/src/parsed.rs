@@ -174,6 +174,13 @@ impl Parsed {
         }
     }
 
+    /// Same, if that is much.
+    pub(crate) fn trim(&mut self) {
+        if self.spans.capacity() > SPANS_KEPT_MAX {
+            self.shrink();
+        }
+    }
+
     /// Forgets all.
     pub(crate) fn clear(&mut self) {
         self.requests.clear();
