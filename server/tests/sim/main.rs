@@ -34,7 +34,7 @@ use roles::{Listener, Popper};
 static ALLOCATOR: vireo_server::alloc::Counted = vireo_server::alloc::Counted;
 
 /// Seeds that run where nobody says how many.
-const SEEDS: u64 = 12;
+const SEEDS: u64 = 8;
 /// A run is over by then.
 const END_NS: u64 = 3000 * SECOND_NS;
 
