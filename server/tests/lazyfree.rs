@@ -29,6 +29,21 @@ fn settled(client: &mut Connection) -> (u64, u64) {
     (info(client, "lazyfreed_objects"), info(client, "used_memory"))
 }
 
+/// A request of many arguments, which comes in pieces, leaves no list of them behind.
+#[test]
+fn a_large_request_takes_its_memory_along() {
+    let server = TestServer::start(&[]);
+    let mut client = server.client();
+    run(&mut client, "SADD large 1");
+    run(&mut client, "DEL large");
+    let (_, before) = settled(&mut client);
+    let members: Vec<String> = (0..100_000).map(|index| index.to_string()).collect();
+    redis::cmd("SADD").arg("large").arg(&members).exec(&mut client).unwrap();
+    run(&mut client, "DEL large");
+    let (_, used) = settled(&mut client);
+    assert!(used < before + 500_000, "{used} bytes are in use, {before} before");
+}
+
 fn check_unlink(options: &[&str]) {
     let server = TestServer::start(options);
     let mut client = server.client();
