@@ -30,6 +30,8 @@ use crate::workers::{GarbageBag, Jobs, PlatformWord, Poll};
 const PRIVATE_BATCH: usize = 32;
 /// Allocations that a thread frees before it looks at its inboxes again: some 50 us.
 const FREE_BATCH: usize = 512;
+/// Same, beside each shared job while there are some: under a load that never pauses, too, what is removed must go.
+const FREE_BATCH_BUSY: usize = 16;
 /// Looks at empty inboxes before a thread goes to sleep: a few microseconds.
 const IDLE_LOOKS: u32 = 400;
 /// Times that it then lets others run, before it sleeps: waking it costs the main thread more.
@@ -263,18 +265,19 @@ impl<P: Platform> Runner<P> {
                 self.tell_main();
             }
             self.work(word);
+            self.free_some(FREE_BATCH_BUSY);
             return true;
         }
         self.tell_main();
-        self.free_some() || did
+        self.free_some(FREE_BATCH) || did
     }
 
-    /// Frees part of what there is to free. Returns whether there was something.
-    fn free_some(&mut self) -> bool {
+    /// Frees part of what there is to free, about so many allocations. Returns whether there was something.
+    fn free_some(&mut self, batch: usize) -> bool {
         let Some(bag) = self.garbage.last_mut() else { return false };
         let is_small = match bag.garbage.last_mut() {
             // Nothing is left of it then but itself.
-            Some(Garbage::Object(object)) => object.dismantle(FREE_BATCH) > 0,
+            Some(Garbage::Object(object)) => object.dismantle(batch) > 0,
             Some(Garbage::Bytes(_)) | None => true,
         };
         if is_small {
