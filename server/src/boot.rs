@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use vireo_core::config::Config;
+use vireo_core::engine::Engine;
 use vireo_core::engine::host::{HostFacts, LogLevel};
-use vireo_core::engine::{ClientSlot, Engine};
 use vireo_core::platform::{Clock, Platform, Poller, System, Threads};
 
 use crate::args::{self, Asked, RunArgs};
@@ -90,8 +90,8 @@ pub fn run_within<P: Platform>(arguments: &[Vec<u8>]) -> Result<(), String> {
     let mut server = open::<P>(&loaded, process)?;
     server.run();
     let Server { engine, outside, .. } = &mut server;
-    for index in 0..outside.connections.slots_len() {
-        outside.close_slot(ClientSlot(u32::try_from(index).unwrap_or(u32::MAX)), engine);
+    for slot in outside.connections.slots() {
+        outside.close_slot(slot, engine);
     }
     for unix in [false, true] {
         outside.listeners.close(&outside.poller, unix);

@@ -58,8 +58,7 @@ impl<P: Platform> Outside<P> {
 
     /// Charges all clients anew: there is a limit from now on, or another.
     pub(crate) fn charge_all(&mut self, engine: &mut Engine) {
-        for index in 0..self.connections.slots_len() {
-            let slot = ClientSlot(u32::try_from(index).unwrap_or(u32::MAX));
+        for slot in self.connections.slots() {
             let io = self.io_use(slot);
             engine.shared.charge(slot, &io);
         }

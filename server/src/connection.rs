@@ -237,7 +237,12 @@ impl<S> Connections<S> {
         self.len
     }
 
-    /// Slots handed out so far, free ones included.
+    /// All slots handed out so far, free ones included.
+    pub(crate) fn slots(&self) -> impl Iterator<Item = ClientSlot> + use<S> {
+        (0..u32::try_from(self.slots.len()).unwrap_or(u32::MAX)).map(ClientSlot)
+    }
+
+    /// How many those are.
     pub(crate) fn slots_len(&self) -> usize {
         self.slots.len()
     }
@@ -291,7 +296,7 @@ impl<S> Connections<S> {
 
     /// The slot a token names, if its connection still lives.
     pub(crate) fn resolve(&self, token: u64) -> Option<ClientSlot> {
-        let index = u32::try_from(token & u64::from(u32::MAX)).ok()?;
+        let index = Self::slot_of(token)?;
         let place = self.slots.get(index as usize)?;
         (place.used && u64::from(place.generation) == token >> 32).then_some(ClientSlot(index))
     }

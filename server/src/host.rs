@@ -249,15 +249,14 @@ impl<P: Platform> Outside<P> {
 
     /// Calls all clients that rest.
     fn call_all(&mut self) {
-        for index in 0..self.connections.slots_len() {
-            self.connections.call(ClientSlot(u32::try_from(index).unwrap_or(u32::MAX)), Marks::default());
+        for slot in self.connections.slots() {
+            self.connections.call(slot, Marks::default());
         }
     }
 
     fn keep_alive(&mut self, seconds: u32) {
-        for index in 0..self.connections.slots_len() {
-            let slot = ClientSlot(u32::try_from(index).unwrap_or(u32::MAX));
-            self.connections.call(slot, Marks::default());
+        self.call_all();
+        for slot in self.connections.slots() {
             if let Some(connection) = self.connections.get(slot) {
                 // A unix socket has no such option; that is no error worth telling.
                 let _ = P::Net::set_keepalive(&connection.socket, seconds);
