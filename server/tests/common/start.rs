@@ -2,7 +2,7 @@
 //! file, too.
 
 use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::{TcpListener, TcpStream, UdpSocket};
 use std::process::{Child, Command, Stdio};
 
 /// A running server; it is killed and its folder removed when this is dropped.
@@ -10,27 +10,39 @@ pub(crate) struct TestServer {
     pub(super) child: Child,
     pub(super) folder: tempfile::TempDir,
     pub(super) port: u16,
+    /// Keeps the port from other tests, in this process and others.
+    _reserved: UdpSocket,
+}
+
+/// Whether a server listens. A connection to a port where nobody does may meet itself.
+fn answers(port: u16) -> bool {
+    let Ok(mut stream) = TcpStream::connect(("127.0.0.1", port)) else { return false };
+    stream.local_addr().unwrap().port() != port
+        && stream.write_all(b"PING\r\n").is_ok()
+        && stream.read(&mut [0; 1]).is_ok_and(|count| count == 1)
 }
 
 impl TestServer {
     /// Starts what this gives for a port.
     pub(super) fn start_command(command: impl Fn(u16) -> Command) -> Self {
-        // The system names a free port; should somebody else take it in between, another is tried.
+        // Should a connection take the port before the server listens, another is tried.
         (0..20).find_map(|_| Self::try_start(&command)).expect("the server does not start")
     }
 
     fn try_start(command: impl Fn(u16) -> Command) -> Option<Self> {
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        // A port that was free a moment ago would be given to a second test as well, which then reached this one's
+        // server. Nobody gets a datagram port twice.
+        let reserved = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let addr = reserved.local_addr().unwrap();
+        let port = addr.port();
+        drop(TcpListener::bind(addr).ok()?);
         let folder = tempfile::tempdir().unwrap();
         let log = std::fs::File::create(folder.path().join("log")).unwrap();
         let mut child =
             command(port).current_dir(folder.path()).stdin(Stdio::null()).stdout(log).spawn().unwrap();
         loop {
-            if let Ok(mut stream) = TcpStream::connect(("127.0.0.1", port)) {
-                stream.write_all(b"PING\r\n").unwrap();
-                if stream.read(&mut [0; 1]).is_ok_and(|count| count == 1) {
-                    return Some(Self { child, folder, port });
-                }
+            if answers(port) {
+                return Some(Self { child, folder, port, _reserved: reserved });
             }
             if child.try_wait().unwrap().is_some() {
                 return None;
