@@ -349,11 +349,6 @@ impl<S> Connections<S> {
         false
     }
 
-    /// Whether the I/O threads have a connection.
-    pub(crate) fn is_lent(&self, slot: ClientSlot) -> bool {
-        self.slots.get(slot.0 as usize).is_some_and(|place| place.is_lent)
-    }
-
     /// What comes up for a connection that an I/O thread works on, which it will come back for; `None` when none does.
     pub(crate) fn lent_mut(&mut self, slot: ClientSlot) -> Option<&mut Notes> {
         if !self.call(slot, Marks::WANTED) {
@@ -363,11 +358,14 @@ impl<S> Connections<S> {
         Some(&mut self.lent[slot.0 as usize].notes)
     }
 
-    /// What was marked for a connection that is back. Not asked for one that is lent again at once: whoever has it will
-    /// find the marks.
-    pub(crate) fn take_marks(&mut self, slot: ClientSlot) -> Marks {
+    /// Has a connection that is back take note of what was marked for it, and returns that. Not done for one that is lent again
+    /// at once: whoever has it will find the marks.
+    pub(crate) fn note_marks(&self, connection: &mut Connection<S>) -> Marks {
+        let slot = connection.slot;
         let was_lent = self.slots.get(slot.0 as usize).is_some_and(|place| place.was_lent);
-        if was_lent { self.resting.at(slot.0).take_marks() } else { Marks::default() }
+        let marks = if was_lent { self.resting.at(slot.0).take_marks() } else { Marks::default() };
+        connection.note(marks);
+        marks
     }
 
     /// What a connection holds. Only the I/O thread that has it could tell while it is lent: then what it held before, and

@@ -203,8 +203,7 @@ impl<P: Platform> Server<P> {
             return;
         }
         connection.out.give_back(&mut self.pools);
-        let marks = self.outside.connections.take_marks(connection.slot);
-        connection.note(marks);
+        let marks = self.outside.connections.note_marks(&mut connection);
         // Without room, the poller tells when there is some; it may have done so already.
         let may_write = connection.out.is_empty() || marks.has(Marks::WRITABLE);
         connection.out.push(&notes.deliveries);
@@ -247,17 +246,12 @@ impl<P: Platform> Server<P> {
             return;
         }
         if connection.out.is_empty() {
-            let marks = self.outside.connections.take_marks(connection.slot);
-            connection.note(marks);
+            self.outside.connections.note_marks(&mut connection);
             connection.out.give_back(&mut self.pools);
             self.put_ready(connection);
             return;
         }
-        let (slot, reads_on) = (connection.slot, connection.may_read_more);
         self.outside.send_out(connection, &mut self.engine);
-        if reads_on && !self.outside.connections.is_lent(slot) {
-            self.outside.ready.push(slot);
-        }
     }
 
     fn put_ready(&mut self, connection: Box<Connection<Socket<P>>>) {
@@ -374,7 +368,7 @@ impl<P: Platform> Outside<P> {
             }
             Some(mut connection) => {
                 // No thread will find what was marked for it while it was lent before.
-                connection.note(self.connections.take_marks(slot));
+                self.connections.note_marks(&mut connection);
                 if connection.may_read_more {
                     self.ready.push(slot);
                 }
