@@ -27,7 +27,7 @@ const IDLE_BUFFER_US: u64 = 2_000_000;
 
 impl<P: Platform> Outside<P> {
     /// How long the loop may wait: until the periodic work or the next expiry is due.
-    pub(crate) fn wait_timeout_ns(&self, engine: &Engine) -> u64 {
+    pub(crate) fn wait_timeout_ns(&self, engine: &mut Engine) -> u64 {
         if !self.ready.is_empty()
             || !self.flush_list.is_empty()
             || self.pause_changed
@@ -42,7 +42,10 @@ impl<P: Platform> Outside<P> {
         let cron_us = self.cron_due_us.saturating_sub(self.now.mono_us);
         let expiry_us = if engine.shared.expires_actively() {
             // A key is gone one millisecond after its time at the earliest.
-            let due = engine.keyspace.next_due_ms().map(|at| at.saturating_add(1).saturating_mul(1000));
+            let due = engine
+                .keyspace
+                .next_due_ms(self.now.unix_ms())
+                .map(|at| at.saturating_add(1).saturating_mul(1000));
             due.map_or(u64::MAX, |due_us| u64::try_from(due_us.saturating_sub(self.now.unix_us)).unwrap_or(0))
         } else {
             u64::MAX
@@ -73,7 +76,7 @@ impl<P: Platform> Outside<P> {
             return;
         }
         let now_ms = self.now.unix_ms();
-        if engine.keyspace.next_due_ms().is_none_or(|at| at >= now_ms) {
+        if engine.keyspace.next_due_ms(now_ms).is_none_or(|at| at >= now_ms) {
             // A key that is given a time which has passed goes at once, so nothing more becomes due in this millisecond.
             self.done_to_ms = now_ms;
             return;

@@ -21,7 +21,7 @@ const PARK_MAX_NS: u64 = 1_000_000;
 impl<P: Platform> Server<P> {
     /// Waits until something has happened or something is due.
     pub(crate) fn wait(&mut self, events: &mut Vec<Event>) {
-        let timeout_ns = self.outside.wait_timeout_ns(&self.engine);
+        let timeout_ns = self.outside.wait_timeout_ns(&mut self.engine);
         let is_alone = |crew: &Crew<P>| !crew.is_poll_out() && !crew.has_results() && crew.clients_out() == 0;
         let Some(crew) = self.outside.crew.as_mut().filter(|crew| !is_alone(crew)) else {
             self.outside.poll(events, timeout_ns);

@@ -10,7 +10,10 @@
 //! Invariant: a leaf's pairs are sorted and not before its name; the next leaf's name is after them all.
 
 use alloc::collections::BTreeMap;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::sync::atomic::AtomicBool;
+use core::sync::atomic::Ordering::Relaxed;
 
 /// Pairs of a leaf.
 const LEAF_LEN: usize = if cfg!(any(miri, fuzzing, test)) { 8 } else { 128 };
@@ -51,6 +54,30 @@ static_assertions::assert_eq_size!(Pair<[u8; 6]>, [u8; 10]);
 pub(crate) struct ExpiryIndex<T: Timed> {
     leaves: BTreeMap<Stamp<T>, Pairs<T>>,
     len: usize,
+}
+
+/// Tells a keyspace that a shard was given a time before all it had.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Earlier(Arc<AtomicBool>);
+
+impl Earlier {
+    pub(super) fn tell(&self) {
+        self.0.store(true, Relaxed);
+    }
+
+    #[cfg(any(test, fuzzing))]
+    pub(super) fn is_told(&self) -> bool {
+        self.0.load(Relaxed)
+    }
+
+    /// Whether that was told since this was asked the last time. Shards and keyspace are changed by one thread at a time.
+    pub(super) fn take(&self) -> bool {
+        let is_told = self.0.load(Relaxed);
+        if is_told {
+            self.0.store(false, Relaxed);
+        }
+        is_told
+    }
 }
 
 impl<T: Timed> Clone for ExpiryIndex<T> {

@@ -31,6 +31,7 @@ use alloc::vec::Vec;
 
 pub use self::access::AccessPolicy;
 pub use self::entry::Entry;
+use self::expiry::Earlier;
 pub(crate) use self::expiry::{ExpiryIndex, Stamp, Timed};
 pub use self::hash::{HashSeed, Key, KeyHasher};
 pub use self::keys::{Copied, ExpireChange, Keys, WrongType};
@@ -187,6 +188,9 @@ pub struct Keyspace {
     shard_bits: u8,
     /// Values that replies hold.
     loans: Arc<Loans>,
+    earlier: Earlier,
+    /// When the next key or field is due; that may since be gone.
+    next_due_ms: Option<i64>,
     /// What waits to be freed.
     reclaim: Reclaim,
     /// Counters.
@@ -205,8 +209,8 @@ pub struct Keyspace {
 }
 
 impl Database {
-    fn new(hasher: KeyHasher, shard_bits: u8, loans: &Arc<Loans>) -> Self {
-        Self { shards: (0..1 << shard_bits).map(|_| Shard::new(hasher, loans)).collect() }
+    fn new(hasher: KeyHasher, shard_bits: u8, loans: &Arc<Loans>, earlier: &Earlier) -> Self {
+        Self { shards: (0..1 << shard_bits).map(|_| Shard::new(hasher, loans, earlier)).collect() }
     }
 
     #[inline]
@@ -240,14 +244,16 @@ impl Keyspace {
     pub fn new(layout: Layout, seed: HashSeed) -> Self {
         let hasher = KeyHasher::new(seed);
         let shard_bits = layout.shard_bits.min(8);
-        let loans = Arc::default();
-        let database = |_| Database::new(hasher, shard_bits, &loans);
+        let (loans, earlier) = (Arc::default(), Earlier::default());
+        let database = |_| Database::new(hasher, shard_bits, &loans, &earlier);
         let databases = (0..layout.databases.max(1)).map(database).collect();
         Self {
             databases,
             hasher,
             shard_bits,
             loans,
+            earlier,
+            next_due_ms: None,
             reclaim: Reclaim::default(),
             stats: KeyspaceStats::default(),
             logs: KeyLog::default(),
@@ -325,11 +331,15 @@ impl Keyspace {
         if count == 0 { 0 } else { (sum / count).max(0) }
     }
 
-    /// When the next key or field is due, ms since 1970.
-    pub fn next_due_ms(&self) -> Option<i64> {
-        let shards = self.databases.iter().flat_map(|database| &database.shards);
-        let firsts = shards.flat_map(|shard| [shard.first_expiry(), shard.first_timed_hash()]);
-        firsts.flatten().map(|(at, _)| at).min()
+    /// When the next key or field is due, ms since 1970, or a time before that which has not come yet.
+    #[inline]
+    pub fn next_due_ms(&mut self, now_ms: i64) -> Option<i64> {
+        // Each shard is asked again only when one was given an earlier time, or the earliest has come.
+        if self.earlier.take() || self.next_due_ms.is_some_and(|at| at < now_ms) {
+            let shards = self.databases.iter_mut().flat_map(|database| &mut database.shards);
+            self.next_due_ms = shards.filter_map(Shard::first_due).min();
+        }
+        self.next_due_ms
     }
 
     /// The keys of a database, as a command at `now` sees them.
@@ -496,6 +506,12 @@ impl Keyspace {
     /// Recounts everything.
     #[cfg(any(test, fuzzing))]
     pub fn check(&self) {
-        self.databases.iter().flat_map(|database| &database.shards).for_each(Shard::check);
+        let shards = || self.databases.iter().flat_map(|database| &database.shards);
+        shards().for_each(Shard::check);
+        let firsts = shards().flat_map(|shard| [shard.first_expiry(), shard.first_timed_hash()]);
+        let first = firsts.flatten().map(|(at, _)| at).min();
+        assert!(
+            self.earlier.is_told() || first.is_none_or(|at| self.next_due_ms.is_some_and(|next| next <= at))
+        );
     }
 }

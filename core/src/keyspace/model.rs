@@ -180,7 +180,9 @@ fn apply(keyspace: &mut Keyspace, model: &mut Model, scan: &mut ScanWatch, op: &
         }
         Op::Advance(_) | Op::Lend(_) | Op::Return(_) => {}
         Op::ExpireStep(budget) => {
-            keyspace.expire_step(now_ms, usize::from(*budget));
+            let is_due = keyspace.next_due_ms(now_ms).is_some_and(|at| at < now_ms);
+            let step = keyspace.expire_step(now_ms, usize::from(*budget));
+            assert_eq!(step.expired > 0, is_due && *budget > 0);
         }
         Op::Scan(count) => scan_step(keyspace, model, scan, usize::from(*count), now),
         Op::Flush => {

@@ -150,7 +150,7 @@ impl Keyspace {
 
     /// Empties a database. The memory is freed by [`Self::reclaim_step`]. Returns how many keys it had.
     pub fn flush(&mut self, db: usize) -> usize {
-        let mut fresh = Database::new(self.hasher, self.shard_bits, &self.loans);
+        let mut fresh = Database::new(self.hasher, self.shard_bits, &self.loans, &self.earlier);
         fresh.shards.iter_mut().for_each(|shard| shard.keep_garbage(self.keeps_garbage));
         let Some(database) = self.databases.get_mut(db) else { return 0 };
         let old = core::mem::replace(database, fresh);

@@ -8,7 +8,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use super::entry::{Entry, EntryPtr};
-use super::expiry::{ExpiryIndex, Stamp};
+use super::expiry::{Earlier, ExpiryIndex, Stamp};
 use super::hash::{Key, KeyHasher};
 use super::loan::{Limbo, Loans};
 use super::slab::Slab;
@@ -27,6 +27,9 @@ pub(super) struct Shard {
     slab: Slab,
     /// Entries that are removed and may be lent.
     limbo: Limbo,
+    /// Nothing is due before that.
+    soonest: i64,
+    earlier: Earlier,
     /// Large strings are not freed at once either.
     keeps_garbage: bool,
     /// What takes long to free.
@@ -41,13 +44,15 @@ const SETTLE_MAX: usize = 64;
 pub(super) const FREE_EFFORT_MAX: usize = 64;
 
 impl Shard {
-    pub(super) fn new(hasher: KeyHasher, loans: &Arc<Loans>) -> Self {
+    pub(super) fn new(hasher: KeyHasher, loans: &Arc<Loans>, earlier: &Earlier) -> Self {
         Self {
             table: Table::new(hasher),
             expiry: ExpiryIndex::default(),
             timed_hashes: ExpiryIndex::default(),
             slab: Slab::new(),
             limbo: Limbo::new(loans),
+            soonest: i64::MAX,
+            earlier: earlier.clone(),
             keeps_garbage: false,
             garbage: Vec::new(),
         }
@@ -320,8 +325,25 @@ impl Shard {
         &mut self.garbage
     }
 
+    /// When the first key or field of all is due.
+    pub(super) fn first_due(&mut self) -> Option<i64> {
+        let firsts = [self.first_expiry(), self.first_timed_hash()];
+        let first = firsts.into_iter().flatten().map(|(at, _)| at).min();
+        self.soonest = first.unwrap_or(i64::MAX);
+        first
+    }
+
+    #[inline]
+    fn note_time(&mut self, at: i64) {
+        if at < self.soonest {
+            self.soonest = at;
+            self.earlier.tell();
+        }
+    }
+
     fn index(&mut self, entry: EntryPtr, expire: Option<i64>) {
         if let Some(at) = expire {
+            self.note_time(at);
             self.expiry.insert(Stamp { at, id: entry });
         }
         if entry.is_object() {
@@ -333,6 +355,7 @@ impl Shard {
         if let Some(object) = self.object_mut(entry)
             && let Some(at) = object.note_fields_due()
         {
+            self.note_time(at);
             self.timed_hashes.insert(Stamp { at, id: entry });
         }
     }
@@ -358,6 +381,7 @@ impl Shard {
             && old != new
         {
             self.expiry.remove(Stamp { at: old, id: entry });
+            self.note_time(new);
             self.expiry.insert(Stamp { at: new, id: entry });
             let in_place = entry.set_expire_in_place(Some(new));
             debug_assert!(in_place);
@@ -377,6 +401,7 @@ impl Shard {
         let mut noted: Vec<_> = all.iter().filter_map(noted).collect();
         noted.sort();
         assert!(noted.iter().copied().eq(self.timed_hashes.iter()));
+        assert!(timed.iter().chain(&noted).all(|stamp| stamp.at >= self.soonest));
     }
 }
 
