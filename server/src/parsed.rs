@@ -99,6 +99,8 @@ pub(crate) struct Parsed {
     next: usize,
     /// When that request is next, the next blocks are fetched for.
     fetch_at: usize,
+    /// Of those that were parsed together, some are about objects.
+    has_objects: bool,
     /// Where the first span of the request that is not whole lies.
     partial_from: usize,
     decoder: Decoder,
@@ -252,6 +254,7 @@ impl Parsed {
     fn forget_executed(&mut self) {
         debug_assert!(self.is_empty());
         self.requests.clear();
+        self.has_objects = false;
         (self.next, self.fetch_at) = (0, 0);
         if self.decoder.in_progress() {
             self.spans.drain(..self.partial_from);
@@ -352,7 +355,9 @@ impl Parsed {
             Step::Rest => requests.filter(own).for_each(|request| {
                 let part = if request.lends { Prefetch::ThirdLent } else { Prefetch::Third };
                 request.has_object |= keyspace.prefetch(db, request.hash, part);
+                self.has_objects |= request.has_object;
             }),
+            Step::Object | Step::Member if !self.has_objects => {}
             Step::Object => range.for_each(|index| self.fetch_object(index, buf, keyspace, db)),
             Step::Member => requests.filter(|request| request.has_member).for_each(|request| {
                 keyspace.prefetch_member(db, request.hash, request.member);

@@ -65,6 +65,12 @@ pub struct CommandLogs {
     logs: [Log; 3],
 }
 
+/// From which value on something is logged; nothing is when the threshold is negative.
+#[inline]
+fn from(threshold: i64) -> u64 {
+    threshold.cast_unsigned()
+}
+
 impl CommandLogs {
     /// Logs a finished command where it passes a threshold.
     #[inline]
@@ -78,10 +84,18 @@ impl CommandLogs {
         measured: Measured,
     ) {
         let values = [measured.duration_us, measured.request_len as u64, measured.reply_len as u64];
-        for (index, ((threshold, len_max), value)) in settings.commandlog.into_iter().zip(values).enumerate()
+        let [slow, request, reply] = settings.commandlog.map(|(threshold, _)| from(threshold));
+        if values[0] >= slow || values[1] >= request || values[2] >= reply {
+            self.write(settings, values, |value| entry(session, args, redacted, now, value));
+        }
+    }
+
+    #[cold]
+    fn write(&mut self, settings: &Settings, values: [u64; 3], entry: impl Fn(u64) -> LogEntry) {
+        for ((log, (threshold, len_max)), value) in self.logs.iter_mut().zip(settings.commandlog).zip(values)
         {
-            if u64::try_from(threshold).is_ok_and(|threshold| value >= threshold) && len_max > 0 {
-                self.logs[index].push(entry(session, args, redacted, now, value), len_max);
+            if value >= from(threshold) && len_max > 0 {
+                log.push(entry(value), len_max);
             }
         }
     }

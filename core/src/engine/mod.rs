@@ -208,7 +208,9 @@ impl Engine {
         let flow = finish_reply(session, out, start);
         // A reply that nobody wants takes its references with it.
         let end = out.len();
-        self.shared.references.retain(|(at, _)| *at <= end);
+        if !self.shared.references.is_empty() {
+            self.shared.references.retain(|(at, _)| *at <= end);
+        }
         if let Some(loan) = &mut self.shared.loan {
             loan.truncate(end);
         }

@@ -101,6 +101,9 @@ impl Watches {
     /// Tells the client whose command has run of what it has changed itself.
     #[inline]
     pub(super) fn settle_own(&mut self, session: &mut Session) {
+        if self.own.is_empty() {
+            return;
+        }
         for (place, change) in self.own.drain(..) {
             note(session, &place, change);
         }

@@ -156,15 +156,32 @@ impl fmt::Debug for Command {
 /// Slots of the look-up table: at most a fifth full.
 const LOOKUP_LEN: usize = 1024;
 
-/// Mixes the letters of a name, upper and lower case alike.
-#[expect(clippy::cast_possible_truncation, reason = "a hash may lose bits")]
+/// Bits of a place in the look-up table.
+const LOOKUP_BITS: u32 = LOOKUP_LEN.ilog2();
+
+/// Mixes the first letters, the last ones and the length of a name, upper and lower case alike.
+#[inline]
 const fn mix(name: &[u8]) -> usize {
-    let (mut hash, mut index) = (name.len() as u32, 0);
-    while index < name.len() {
-        hash = (hash ^ (name[index] | 0x20) as u32).wrapping_mul(0x0100_0193);
-        index += 1;
-    }
-    (hash ^ hash >> 15) as usize % LOOKUP_LEN
+    let len = name.len();
+    let word = match name {
+        [] => 0,
+        [a, b, c, d, ..] => {
+            let first = u32::from_le_bytes([*a, *b, *c, *d]) as u64;
+            let last = u32::from_le_bytes([name[len - 4], name[len - 3], name[len - 2], name[len - 1]]);
+            first | (last as u64) << 32
+        }
+        [a, ..] => u32::from_le_bytes([*a, name[len / 2], name[len - 1], 0]) as u64,
+    };
+    let folded = word | 0x2020_2020_2020_2020;
+    ((folded ^ len as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> (u64::BITS - LOOKUP_BITS)) as usize
+}
+
+/// Whether a name is that of a command, whose own is in lower case.
+#[inline]
+fn is_name(command: &str, name: &[u8]) -> bool {
+    let is_same =
+        |(own, letter): (&u8, &u8)| own == letter || own.is_ascii_lowercase() && *own == letter | 0x20;
+    command.len() == name.len() && command.as_bytes().iter().zip(name).all(is_same)
 }
 
 #[expect(clippy::cast_possible_truncation, reason = "there are far fewer than 65,536 commands")]
@@ -195,7 +212,7 @@ pub fn lookup(name: &[u8]) -> Option<&'static Command> {
     let mut slot = mix(name);
     while LOOKUP[slot] != 0 {
         let command = &COMMANDS[usize::from(LOOKUP[slot]) - 1];
-        if command.name.as_bytes().eq_ignore_ascii_case(name) {
+        if is_name(command.name, name) {
             return Some(command);
         }
         slot = (slot + 1) % LOOKUP_LEN;

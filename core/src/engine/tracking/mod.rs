@@ -353,10 +353,15 @@ impl Shared {
     }
 
     /// Tells the session whose command runs what is stale for it, after what others have told it meanwhile.
+    #[inline]
     pub(super) fn settle_own_tracking(&mut self, session: &mut Session) {
-        if !self.tracking.has_own() {
-            return;
+        if self.tracking.has_own() {
+            self.tell_own(session);
         }
+    }
+
+    #[cold]
+    fn tell_own(&mut self, session: &mut Session) {
         for (index, stale) in core::mem::take(&mut self.tracking.redirected) {
             if let Some(place) = self.deliveries.get_mut(index) {
                 place.bytes = encode(session, true, &stale).unwrap_or_default();
