@@ -177,7 +177,7 @@ class Report:
         picture = f"![Server CPU time a request]({name}.svg)\n\n" if self.cases else ""
         shared = [SHARED] if OTHERS == CLIENT else []
         notes = "\n\n".join((NOTES + shared if self.cases else []) + self.notes)
-        command = "```sh\n" + " ".join(["ci/bench", *sys.argv[1:]]) + "\n```\n"
+        command = "```sh\n" + " ".join(["ci/bench", *(os.path.basename(word) if os.path.isabs(word) else word for word in sys.argv[1:])]) + "\n```\n"
         parts = [f"# {name}\n\n{command}", early + self.environment() + "\n", picture + self.tables(), notes + "\n", self.commands()]
         with open(path + ".md", "w", encoding="utf-8") as text:
             text.write("\n".join(part for part in parts if part.strip()))

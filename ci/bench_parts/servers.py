@@ -10,6 +10,16 @@ import time
 from machine import OTHERS, SERVER
 
 PAGE = os.sysconf("SC_PAGE_SIZE")
+# Everything on that watches requests, though nobody hears the notifications; and all of it off.
+WATCHED = [
+    *("--latency-tracking", "yes", "--slowlog-log-slower-than", "10000", "--latency-monitor-threshold", "100"),
+    *("--commandlog-request-larger-than", "1048576", "--commandlog-reply-larger-than", "1048576"),
+    *("--notify-keyspace-events", "KEA"),
+]
+UNWATCHED = [
+    *("--latency-tracking", "no", "--slowlog-log-slower-than", "-1", "--latency-monitor-threshold", "0"),
+    *("--commandlog-request-larger-than", "-1", "--commandlog-reply-larger-than", "-1"),
+]
 # What is said of a thread that has ended.
 GONE = (FileNotFoundError, ProcessLookupError)
 
@@ -39,7 +49,7 @@ class Process:
         self.process = subprocess.Popen(self.words, cwd=folder, stdout=subprocess.DEVNULL)
         # Whatever ends the script ends the servers.
         atexit.register(self.process.kill)
-        for _ in range(500):
+        for _ in range(3000):
             try:
                 self.sock = socket.create_connection(("127.0.0.1", self.port), timeout=120)
                 return
@@ -81,11 +91,11 @@ class Process:
 
 
 class Server(Process):
-    """A server of this protocol."""
+    """A server of this protocol; `under` is a program that runs it."""
 
-    def __init__(self, binary, folder, more=()):
+    def __init__(self, binary, folder, more=(), under=()):
         port = free_port()
-        super().__init__(folder, server_words(binary, port, more), port)
+        super().__init__(folder, [*under, *server_words(binary, port, more)], port)
 
     def line(self):
         text = b""

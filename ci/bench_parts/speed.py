@@ -4,11 +4,13 @@ import sys
 from dataclasses import dataclass
 
 import load
-from servers import Floor, Server, encode
+from servers import UNWATCHED, WATCHED, Floor, Server, encode
 
 # All values together, at most: fewer keys where values are long.
 PAYLOAD_MAX = 1 << 30
 ZIPF = "0.99"
+# What watches requests.
+WATCH = {"": [], ", all that watches on": WATCHED, ", all that watches off": UNWATCHED}
 KEY = b"key:" + b"0" * 12
 
 
@@ -22,11 +24,12 @@ class Case:
     clients: int = 50
     threads: int = 1
     zipf: bool = False
+    watch: str = ""
     quick: bool = False
 
     def name(self):
         test = "80 % GET, 20 % SET" if self.test == "mix" else self.test.upper()
-        more = (f", {self.threads} I/O threads" if self.threads > 1 else "") + (", Zipf keys" if self.zipf else "")
+        more = (f", {self.threads} I/O threads" if self.threads > 1 else "") + (", Zipf keys" if self.zipf else "") + self.watch
         return f"{test}, {self.value} bytes, pipeline {self.pipeline}, {self.clients} clients{more}"
 
     def keys(self, most):
@@ -60,6 +63,7 @@ def cases():
     yield from (Case(test, pipeline=10, zipf=True) for test in ("get", "set", "mix"))
     for pipeline in (1, 10):
         yield from (Case(test, value=512, pipeline=pipeline, clients=400, threads=2) for test in ("get", "set"))
+    yield from (Case(test, pipeline=10, watch=watch) for watch in list(WATCH)[1:] for test in ("get", "set"))
 
 
 class Speed:
@@ -70,11 +74,11 @@ class Speed:
         self.servers, self.kind = [], None
 
     def prepare(self, case):
-        kind = (case.threads, case.value)
+        kind = (case.threads, case.value, case.watch)
         if kind == self.kind:
             return
         self.close()
-        more = ["--io-threads", str(case.threads)] if case.threads > 1 else []
+        more = [*(["--io-threads", str(case.threads)] if case.threads > 1 else []), *WATCH[case.watch]]
         self.servers = [Server(binary, self.folder, more) for binary in self.binaries]
         for server in self.servers:
             load.run(self.options, server, load.fill_words(case.keys(self.options.keys), case.value))
@@ -113,7 +117,7 @@ def median(samples, what):
 def run(options, binaries, folder, report):
     """All cases that are wanted."""
     wanted = [case for case in cases() if (case.quick or not options.quick) and options.wants("speed: " + case.name())]
-    wanted.sort(key=lambda case: (case.threads, case.value != 64, case.value))
+    wanted.sort(key=lambda case: (case.threads, case.value != 64, case.value, case.watch))
     speed = Speed(options, binaries, folder)
     try:
         for case in wanted:
