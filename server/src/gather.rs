@@ -114,10 +114,8 @@ impl<P: Platform> Server<P> {
             return;
         };
         connection.is_gathered = false;
-        // What the shared list kept before goes: a large request may have come with a list of its own.
-        self.parsed = core::mem::take(&mut part.parsed);
-        let outcome = self.execute_shared(&mut connection, &mut buf[part.range.clone()]);
-        part.parsed = core::mem::take(&mut self.parsed);
+        let outcome = self.execute_shared(&mut connection, &mut buf[part.range.clone()], &mut part.parsed);
+        // A large request may have come with many arguments.
         part.parsed.trim();
         self.put_read(connection, outcome.is_err());
     }

@@ -240,19 +240,22 @@ impl<P: Platform> Server<P> {
     fn read_shared(&mut self, connection: &mut Connection<Socket<P>>) -> Result<(), Gone> {
         let count = client_io::read::<P::Net>(connection, &mut self.read_buf)?;
         let mut buf = core::mem::take(&mut self.read_buf);
-        let outcome = self.execute_shared(connection, &mut buf[..count]);
-        self.read_buf = buf;
+        let mut parsed = core::mem::take(&mut self.parsed);
+        let outcome = self.execute_shared(connection, &mut buf[..count], &mut parsed);
+        (self.read_buf, self.parsed) = (buf, parsed);
         outcome
     }
 
-    /// Executes what was read into a buffer that clients share; only what is not a whole request is kept.
+    /// Executes what was read into a buffer and a list of requests that clients share; only what is not a whole request is
+    /// kept.
     pub(crate) fn execute_shared(
         &mut self,
         connection: &mut Connection<Socket<P>>,
         buf: &mut [u8],
+        parsed: &mut Parsed,
     ) -> Result<(), Gone> {
         let held = connection.io_use_sending();
-        let (used, batch) = self.execute_and_send(connection, buf, held);
+        let (used, batch) = self.execute_and_send(connection, buf, parsed, held);
         if used < buf.len() && !matches!(batch, Batch::Kill | Batch::Close) {
             connection.read.keep(&buf[used..]);
         }
@@ -280,24 +283,33 @@ impl<P: Platform> Server<P> {
     fn execute_own(&mut self, connection: &mut Connection<Socket<P>>) -> Result<(), Gone> {
         let held = connection.io_use_sending();
         let mut own = core::mem::take(&mut connection.read);
-        let (used, batch) = self.execute_and_send(connection, own.pending(), held);
+        let from = if connection.parsed.is_in_use() { &mut connection.parsed } else { &mut self.parsed };
+        let mut parsed = core::mem::take(from);
+        let (used, batch) = self.execute_and_send(connection, own.pending(), &mut parsed, held);
+        if !connection.parsed.is_in_use() {
+            self.parsed = parsed;
+        }
         own.consume(used);
         connection.read = own;
         self.finish_batch(connection, batch)
     }
 
     /// Executes all whole requests at the start of `buf`; replies are sent as they come. Returns how many bytes the
-    /// requests were.
+    /// requests were. A list in which something waits goes with its client.
     fn execute_and_send(
         &mut self,
         connection: &mut Connection<Socket<P>>,
         buf: &mut [u8],
+        parsed: &mut Parsed,
         held: IoUse,
     ) -> (usize, Batch) {
         let mut replies = core::mem::take(&mut self.reply_buf);
         replies.clear();
         self.outside.current = Some((connection.slot, held));
-        let (used, batch) = self.execute_with(connection, buf, &mut replies, true);
+        let (used, batch) = self.execute_all(connection, buf, parsed, &mut replies, true);
+        if parsed.is_in_use() {
+            connection.parsed = core::mem::take(parsed);
+        }
         // What is left is sent by `finish_batch`.
         self.reply_buf = replies;
         (used, batch)
@@ -308,42 +320,21 @@ impl<P: Platform> Server<P> {
         self.outside.current = Some((connection.slot, connection.io_use_sending()));
         self.begin_lending(connection);
         let mut own = core::mem::take(&mut connection.read);
+        let mut parsed = core::mem::take(&mut connection.parsed);
         let mut replies = connection.out.take_tail(&mut self.pools.chunks);
         let before = replies.len();
-        let (used, batch) = self.execute_with(connection, own.pending(), &mut replies, false);
+        let (used, batch) = self.execute_all(connection, own.pending(), &mut parsed, &mut replies, false);
         let written = replies.len().saturating_sub(before);
         connection.out.put_tail(replies);
         let lent = self.end_lending(connection);
         connection.reply_peak = connection.reply_peak.max(written + lent);
         own.consume(used);
-        connection.read = own;
+        (connection.read, connection.parsed) = (own, parsed);
         self.end_batch(connection, &batch)?;
         self.outside.check_query_limit(connection, &self.engine)
     }
 
-    /// Executes requests with the client's own list of parsed ones, if it has one, else with the shared one.
-    fn execute_with(
-        &mut self,
-        connection: &mut Connection<Socket<P>>,
-        buf: &mut [u8],
-        replies: &mut Vec<u8>,
-        sends: bool,
-    ) -> (usize, Batch) {
-        let has_own = connection.parsed.is_in_use() || !sends;
-        let from = if has_own { &mut connection.parsed } else { &mut self.parsed };
-        let mut parsed = core::mem::take(from);
-        let (used, batch) = self.execute_all(connection, buf, &mut parsed, replies, sends);
-        if matches!(batch, Batch::Close | Batch::Kill) {
-            parsed.clear();
-        }
-        if parsed.is_in_use() || !sends {
-            connection.parsed = parsed;
-        } else {
-            self.parsed = parsed;
-        }
-        (used, batch)
-    }
-
+    /// Executes requests, parsed ones and those that `buf` holds behind them.
     fn execute_all(
         &mut self,
         connection: &mut Connection<Socket<P>>,
@@ -396,6 +387,9 @@ impl<P: Platform> Server<P> {
                 break end;
             }
         };
+        if matches!(batch, Batch::Close | Batch::Kill) {
+            parsed.clear();
+        }
         self.outside.current = None;
         self.outside.now = now;
         (used, batch)

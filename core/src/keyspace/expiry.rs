@@ -62,18 +62,22 @@ pub(super) struct Earlier(Arc<AtomicBool>);
 
 impl Earlier {
     pub(super) fn tell(&self) {
+        // ORDERING: told and asked by the one thread that has the keyspace; what is told guards nothing.
         self.0.store(true, Relaxed);
     }
 
     #[cfg(any(test, fuzzing))]
     pub(super) fn is_told(&self) -> bool {
+        // ORDERING: as above.
         self.0.load(Relaxed)
     }
 
     /// Whether that was told since this was asked the last time. Shards and keyspace are changed by one thread at a time.
     pub(super) fn take(&self) -> bool {
+        // ORDERING: as above.
         let is_told = self.0.load(Relaxed);
         if is_told {
+            // ORDERING: as above.
             self.0.store(false, Relaxed);
         }
         is_told
