@@ -354,6 +354,9 @@ impl<P: Platform> Outside<P> {
             && !connection.paused
             && connection.closing == Closing::No
             && engine.shared.config.settings().maxmemory_clients.is_none();
+        // Who sends it all leaves nothing for the flush, which would find the client lent or at rest; and what comes up for one that
+        // rests lists it again.
+        connection.flush_listed = false;
         let (slot, held) = (connection.slot, connection.io_use_sending());
         let refused = match self.crew.as_mut() {
             Some(crew) if !self.draining && crew.running() > 0 => crew.lend_write(connection).err(),

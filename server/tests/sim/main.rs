@@ -192,6 +192,20 @@ fn seeds() {
     }
 }
 
+/// Seeds that have found bugs of the server's:
+/// a client that was lent for writing while it was listed for a flush, and rested then, was told of nothing any more.
+const FINDERS: [u64; 1] = [100_293];
+
+#[test]
+fn what_was_found_stays_mended() {
+    let _alone = alone();
+    for seed in FINDERS {
+        let faults = Faults::of_seed(seed);
+        let (outcome, _) = simulate(seed, faults.clone());
+        assert!(outcome.failure.is_none(), "{}", report(seed, &faults, &outcome));
+    }
+}
+
 #[test]
 fn a_seed_repeats() {
     let _alone = alone();
