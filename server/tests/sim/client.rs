@@ -275,7 +275,7 @@ impl Client {
     }
 
     fn receive(&mut self, reply: Value, scene: &mut Scene<'_>) {
-        if reply.text().starts_with("ERR max number of clients") {
+        if reply.is_refusal() {
             // It is closed now; what was sent has not been looked at.
             return;
         }

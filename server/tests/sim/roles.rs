@@ -73,7 +73,7 @@ impl Popper {
     }
 
     fn receive(&mut self, reply: &Value, scene: &mut Scene<'_>) {
-        if reply.text().starts_with("ERR max number of clients") {
+        if reply.is_refusal() {
             return;
         }
         let Some((since_ns, timeout_ns)) = self.waits.take() else {
@@ -205,7 +205,7 @@ impl Listener {
                     scene.fail(why);
                 }
             }
-            _ if reply.text().starts_with("ERR max number of clients") => {}
+            _ if reply.is_refusal() => {}
             _ => scene.fail(format!("a subscriber is told {}", reply.shown())),
         }
     }

@@ -32,6 +32,11 @@ impl Value {
         }
     }
 
+    /// The server has no room for another client.
+    pub(crate) fn is_refusal(&self) -> bool {
+        matches!(self, Self::Error(text) if text.starts_with("ERR max number of clients"))
+    }
+
     pub(crate) fn items(&self) -> &[Self] {
         match self {
             Self::Array(items) | Self::Push(items) => items,
