@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 use vireo_backend_sim::{Actor, Dice, Line, SECOND_NS, Scene, Told};
 
 use crate::book::Shelf;
-use crate::client::{QUEUES, latest_ms};
+use crate::client::{PATIENCE_NS, QUEUES, latest_ms};
 use crate::value::{Value, words};
 use crate::wire::{News, Wire};
 
@@ -20,6 +20,10 @@ const CLAIM_MAX: u64 = 82 * 1024;
 const NEXT: u64 = 1;
 const LOOK: u64 = 2;
 const SHUT_DOWN: u64 = 3;
+/// The server has had time enough to end.
+const ENDED: u64 = 4;
+/// Above it: so many replies must be there.
+const PATIENCE: u64 = 16;
 /// An `expired` event comes so late at most, when nothing holds the server up: its turns are short.
 const EXPIRE_LATE_MAX_NS: u64 = 10_000_000;
 /// All clients are gone so long after the last of them was done; who vanished is found out by then.
@@ -65,6 +69,7 @@ pub(crate) struct Director {
     wire: Wire,
     observer: Wire,
     asked: VecDeque<Asked>,
+    answered: u64,
     /// All others were done then.
     over_ns: Option<u64>,
     left: Vec<String>,
@@ -85,6 +90,7 @@ impl Director {
             wire,
             observer,
             asked: VecDeque::new(),
+            answered: 0,
             over_ns: None,
             left: Vec::new(),
             keys: 0,
@@ -96,6 +102,15 @@ impl Director {
     fn ask(&mut self, line: &str, asked: Asked, scene: &mut Scene<'_>) {
         self.wire.send(&words(line), scene);
         self.asked.push_back(asked);
+        let replies = self.answered + self.asked.len() as u64;
+        scene.wake_in(PATIENCE_NS, PATIENCE + replies);
+    }
+
+    /// Whoever was asked so long ago has answered.
+    fn check_patience(&self, replies: u64, scene: &mut Scene<'_>) {
+        if self.answered < replies && !self.is_over {
+            scene.fail(format!("the director waits for {} replies", replies - self.answered));
+        }
     }
 
     fn begin(&mut self, scene: &mut Scene<'_>) {
@@ -165,16 +180,16 @@ impl Director {
             scene.fail(format!("the director did not ask for {}", reply.shown()));
             return;
         };
+        self.answered += 1;
         if let Value::Error(words) = reply {
             scene.fail(format!("{asked:?} is answered by {words}"));
         }
-        let text = reply.text();
         match asked {
             Asked::Done => {}
-            Asked::Clients => self.look_at(&text, scene),
-            Asked::Kill => self.kill(&text, scene),
+            Asked::Clients => self.look_at(&reply.text(), scene),
+            Asked::Kill => self.kill(&reply.text(), scene),
             Asked::Accounts => check_accounts(reply, scene),
-            Asked::Gone => self.await_all_gone(&text, scene),
+            Asked::Gone => self.await_all_gone(&reply.text(), scene),
             Asked::Queue => {
                 self.left.extend(reply.items().iter().map(Value::text));
                 if self.asked.is_empty() {
@@ -183,6 +198,7 @@ impl Director {
                 }
             }
             Asked::Keys => {
+                let text = reply.text();
                 let line = text.lines().find_map(|line| line.strip_prefix("db0:keys=")).unwrap_or("0");
                 self.keys = line.split(',').next().unwrap_or("").parse().unwrap_or(-1);
             }
@@ -198,7 +214,7 @@ impl Director {
                 self.flushed_ms = scene.wall_us(now_ns - EXPIRED_BY_NS, now_ns).0 / 1000;
                 self.ask("INFO everything", Asked::Freed, scene);
             }
-            Asked::Freed => self.await_freed(&text, scene),
+            Asked::Freed => self.await_freed(&reply.text(), scene),
         }
     }
 
@@ -270,10 +286,14 @@ impl Director {
         }
         self.is_over = true;
         self.wire.send(&words("SHUTDOWN NOSAVE"), scene);
+        scene.wake_in(PATIENCE_NS, ENDED);
     }
 
     /// A key has expired, the server says.
     fn observe(&mut self, event: &Value, scene: &mut Scene<'_>) {
+        if event.items().first() == Some(&Value::bytes("subscribe")) {
+            self.shelf.book().observed_ns = Some(scene.now_ns());
+        }
         let Some(key) = event.items().get(2).map(Value::text) else { return };
         let (now_ns, quiet) = (scene.now_ns(), !scene.faults().stalls && !scene.faults().clock_jumps);
         let mut book = self.shelf.book();
@@ -335,7 +355,9 @@ impl Actor for Director {
             News::Time(0) => self.begin(scene),
             News::Time(NEXT) => self.go_on(scene),
             News::Time(LOOK) => self.ask("INFO clients", Asked::Gone, scene),
-            News::Time(_) => self.shut_down(scene),
+            News::Time(SHUT_DOWN) => self.shut_down(scene),
+            News::Time(ENDED) => scene.fail("the server does not end".to_owned()),
+            News::Time(tag) => self.check_patience(tag - PATIENCE, scene),
             News::Replies(replies) => replies.iter().for_each(|reply| self.receive(reply, scene)),
             News::Gone if self.is_over => {}
             News::Gone => scene.fail("the director was closed".to_owned()),
