@@ -57,16 +57,13 @@ impl Shared {
     /// Tells those who listen of an event.
     #[inline]
     pub(super) fn notify(&mut self, class: NotifyClasses, event: &str, db: u32, key: &[u8]) {
-        if self.config.settings().notify.contains(class) {
+        if self.config.settings().notify.contains(class) && !self.pubsub.is_empty() {
             self.publish_event(event, db, key);
         }
     }
 
     #[cold]
     fn publish_event(&mut self, event: &str, db: u32, key: &[u8]) {
-        if self.pubsub.is_empty() {
-            return;
-        }
         let notify = self.config.settings().notify;
         if notify.contains(NotifyClasses::KEYSPACE) {
             let mut channel = alloc::format!("__keyspace@{db}__:").into_bytes();

@@ -2,13 +2,13 @@
 //!
 //! **Linear hashing** (Litwin, 1980): with `2^level + split` buckets, bucket `split` is the next to be split in two, or its
 //! pair the next to be merged. So there is no second table and no pause: an insertion or a removal takes at most
-//! one such step, which touches the entries of one or two chains. A chain has about six entries, twice as many before it is
-//! split; a hash keyed by a secret keeps all of them short (even before their split, one of a million has 33).
+//! one such step, which touches the entries of one or two chains. A chain has about seven entries, twice as many before it is
+//! split; a hash keyed by a secret keeps all of them short (even before their split, one of a million has 36).
 //! Buckets (`bucket.rs`) lie in chunks of 16 KiB reached through a directory (`chunks.rs`). The longest single step is the
 //! directory's own growth: a copy of eight bytes for each chunk when it doubles, 0.4 ms at a billion keys.
 //!
-//! At six entries a bucket a key costs 11.5 bytes here, overflow buckets included. At eight it is 10.5, and SET at pipeline 64 over
-//! three million keys takes 6 % more time, for more look-ups go through an overflow bucket.
+//! At seven entries a bucket a key costs 11 bytes here, overflow buckets included. At eight it is 10.5, at six 11.5: then SET at
+//! pipeline 64 over three million keys takes 6 % less time than at eight, for fewer look-ups go through an overflow bucket.
 #![expect(unsafe_code, reason = "lends out entries that hang off the table")]
 
 use alloc::vec::Vec;
@@ -21,7 +21,7 @@ use super::hash::{Key, KeyHasher};
 use crate::types::Object;
 
 /// Entries a bucket on average before the table grows.
-const GROW_LOAD: usize = 6;
+const GROW_LOAD: usize = 7;
 /// Entries a bucket on average below which it shrinks.
 const SHRINK_LOAD: usize = 3;
 
