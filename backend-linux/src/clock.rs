@@ -9,6 +9,10 @@ use vireo_core::platform::Clock;
 
 /// Fraction bits of the scale from ticks to nanoseconds.
 const SHIFT: u32 = 24;
+/// Gives a scale good to about ten parts in a million.
+const CALIBRATION_NS: u64 = 5_000_000;
+/// Readings of both clocks, of which the best counts.
+const READINGS: usize = 16;
 
 /// The process's clocks.
 #[derive(Debug)]
@@ -42,6 +46,24 @@ fn ticks() -> u64 {
     0
 }
 
+/// Both clocks at one moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Reading {
+    ticks: u64,
+    ns: u64,
+}
+
+/// The best of some readings of the system's clock with the counter before and after each: where these are closest, nothing came
+/// in between. A process that is put off between two clocks would run wrong for all its life.
+fn closest(readings: impl Iterator<Item = (u64, u64, u64)>) -> Option<Reading> {
+    let (before, ns, after) = readings.min_by_key(|&(before, _, after)| after.wrapping_sub(before))?;
+    Some(Reading { ticks: before + after.checked_sub(before)? / 2, ns })
+}
+
+fn read_both() -> Option<Reading> {
+    closest((0..READINGS).map(|_| (ticks(), system_ns(), ticks())))
+}
+
 //= security vk#4346: where the counters of processors run apart, the kernel does not use them, and neither do we
 fn is_sound(clock_source: &str) -> bool {
     clock_source.trim() == "tsc"
@@ -55,15 +77,19 @@ impl Counter {
         if !cfg!(target_arch = "x86_64") || !is_sound(&source.ok()?) {
             return None;
         }
-        let (first_ticks, base_ns) = (ticks(), system_ns());
-        // Five milliseconds give a scale good to about ten parts in a million.
-        while system_ns() - base_ns < 5_000_000 {
+        let first = read_both()?;
+        while system_ns().saturating_sub(first.ns) < CALIBRATION_NS {
             core::hint::spin_loop();
         }
-        let (passed_ticks, passed_ns) = (ticks().checked_sub(first_ticks)?, system_ns() - base_ns);
+        Self::between(first, read_both()?)
+    }
+
+    fn between(first: Reading, last: Reading) -> Option<Self> {
+        let (passed_ticks, passed_ns) =
+            (last.ticks.checked_sub(first.ticks)?, last.ns.checked_sub(first.ns)?);
         let scale = u128::from(passed_ns) << SHIFT;
         let scale = u64::try_from(scale / u128::from(passed_ticks.max(1))).ok().filter(|&scale| scale > 0)?;
-        Some(Self { first_ticks, base_ns, scale })
+        Some(Self { first_ticks: first.ticks, base_ns: first.ns, scale })
     }
 
     #[inline]
@@ -107,13 +133,24 @@ impl Clock for LinuxClock {
 mod tests {
     use vireo_core::platform::Clock;
 
-    use super::{LinuxClock, is_sound, system_ns};
+    use super::{Counter, LinuxClock, Reading, closest, is_sound, system_ns};
 
     //= security vk#4346: where the counters of processors run apart, the kernel does not use them, and neither do we
     #[test]
     fn only_a_counter_that_the_kernel_trusts() {
         assert!(is_sound("tsc\n"));
         assert!(["hpet\n", "kvm-clock\n", "acpi_pm\n", ""].iter().all(|source| !is_sound(source)));
+    }
+
+    #[test]
+    fn what_comes_between_two_clocks_does_not_count() {
+        // Put off after the counter, after the system's clock, and hardly at all.
+        let first = closest([(1000, 900, 9000), (9000, 901, 18_000), (18_000, 5000, 18_200)].into_iter());
+        assert_eq!(first, Some(Reading { ticks: 18_100, ns: 5000 }));
+        let last = Reading { ticks: 10_018_100, ns: 5_005_000 };
+        let counter = Counter::between(first.unwrap(), last).unwrap();
+        assert_eq!(counter.ticks_per_us(), 2000);
+        assert_eq!(closest(core::iter::empty()), None);
     }
 
     #[test]
