@@ -139,6 +139,7 @@ impl<S> Connection<S> {
     }
 
     /// What it holds, for CLIENT LIST and the memory reports.
+    #[inline]
     pub(crate) fn io_use(&self) -> IoUse {
         let (out, decoded) = (self.out.held(), self.parsed.decoded_len().min(self.read.len()));
         IoUse {
@@ -161,6 +162,7 @@ impl<S> Connection<S> {
     }
 
     /// Same, while replies are on their way: their first buffer is one that clients use in turn.
+    #[inline]
     pub(crate) fn io_use_sending(&self) -> IoUse {
         IoUse { reply_capacity: 0, ..self.io_use() }
     }

@@ -10,6 +10,7 @@
 use core::ops::Range;
 
 use vireo_core::engine::ClientSlot;
+use vireo_core::keyspace::Prefetch;
 use vireo_core::platform::Platform;
 
 use crate::client_io;
@@ -23,6 +24,8 @@ const GATHERED_MAX: usize = 16;
 #[derive(Debug, Default)]
 struct Part {
     token: u64,
+    /// The database that the client had selected.
+    db: usize,
     /// Where it lies in the buffer.
     range: Range<usize>,
     parsed: Parsed,
@@ -38,13 +41,15 @@ pub(crate) struct Gathered {
     len: usize,
     /// Requests in all parts.
     requests: usize,
+    /// Databases and hashes of the keys of their first requests.
+    places: Vec<(usize, u64)>,
 }
 
 impl Default for Gathered {
     fn default() -> Self {
         let buf = vec![0; 2 * READ_LEN].into_boxed_slice();
         let parts = core::iter::repeat_with(Part::default).take(GATHERED_MAX).collect();
-        Self { buf, filled: 0, parts, len: 0, requests: 0 }
+        Self { buf, filled: 0, parts, len: 0, requests: 0, places: Vec::new() }
     }
 }
 
@@ -72,9 +77,11 @@ impl<P: Platform> Server<P> {
         connection.limits = rules.limits;
         connection.is_gathered = true;
         let part = &mut gathered.parts[gathered.len];
-        (part.token, part.range) = (token, start..start + count);
+        (part.token, part.db, part.range) = (token, db, start..start + count);
         part.parsed.fill(&mut room[..count], &rules);
-        part.parsed.fetch_first(0, &room[..count], &self.engine.keyspace, db);
+        let known = gathered.places.len();
+        part.parsed.keys_first(db, &mut gathered.places);
+        self.engine.keyspace.prefetch_all(&gathered.places[known..], Prefetch::First);
         gathered.filled += count.next_multiple_of(64);
         gathered.requests += part.parsed.len();
         gathered.len += 1;
@@ -92,14 +99,15 @@ impl<P: Platform> Server<P> {
         let mut parts = core::mem::take(&mut self.gathered.parts);
         let mut buf = core::mem::take(&mut self.gathered.buf);
         if self.gathered.requests > 1 {
-            for step in 1..Parsed::FETCH_STEPS {
+            self.engine.keyspace.prefetch_all(&self.gathered.places, Prefetch::Second);
+            for step in Parsed::STEPS_AFTER_ENTRY {
                 for part in &mut parts[..len] {
-                    let Some(slot) = self.outside.connections.resolve(part.token) else { continue };
-                    let db = self.db_of(slot);
-                    part.parsed.fetch_first(step, &buf[part.range.clone()], &self.engine.keyspace, db);
+                    let bytes = &buf[part.range.clone()];
+                    part.parsed.fetch_first(step, bytes, &self.engine.keyspace, part.db);
                 }
             }
         }
+        self.gathered.places.clear();
         for part in &mut parts[..len] {
             self.execute_part(part, &mut buf);
         }

@@ -29,6 +29,14 @@ enum Step {
     Member,
 }
 
+impl Step {
+    /// It is only for requests about objects.
+    #[inline]
+    fn is_of_objects(self) -> bool {
+        matches!(self, Self::Object | Self::Member)
+    }
+}
+
 /// Each step is taken for so many requests together: what it asks for may lie on pages that the processor has to look up first,
 /// and only in a loop of nothing else it looks up several at once.
 const BLOCK: usize = 8;
@@ -208,6 +216,9 @@ impl Parsed {
         if self.next == self.fetch_at {
             self.fetch_at += BLOCK;
             for (step, ahead) in STEPS {
+                if step.is_of_objects() && !self.has_objects {
+                    break;
+                }
                 let start = self.next + ahead * BLOCK;
                 self.fetch(start..start + BLOCK, step, buf, keyspace, db);
             }
@@ -302,9 +313,13 @@ impl Parsed {
     }
 
     /// One step of fetching for the requests that run first, the first of `buf`.
+    #[inline]
     pub(crate) fn fetch_first(&mut self, step: usize, buf: &[u8], keyspace: &Keyspace, db: usize) {
         self.fetch_at = self.next + BLOCK;
         let (step, ahead) = STEPS[step];
+        if step.is_of_objects() && !self.has_objects {
+            return;
+        }
         self.fetch(self.next..self.fetch_at + ahead * BLOCK, step, buf, keyspace, db);
     }
 
@@ -357,7 +372,6 @@ impl Parsed {
                 request.has_object |= keyspace.prefetch(db, request.hash, part);
                 self.has_objects |= request.has_object;
             }),
-            Step::Object | Step::Member if !self.has_objects => {}
             Step::Object => range.for_each(|index| self.fetch_object(index, buf, keyspace, db)),
             Step::Member => requests.filter(|request| request.has_member).for_each(|request| {
                 keyspace.prefetch_member(db, request.hash, request.member);

@@ -5,7 +5,6 @@
 //! time has come. Nothing in a turn waits. While I/O threads run (`threaded.rs`), reading, parsing, writing and polling
 //! are theirs, and this thread executes what comes back.
 
-use vireo_core::engine::host::IoUse;
 use vireo_core::engine::{ClientSlot, Engine, Flow};
 use vireo_core::keyspace::SharedBytes;
 use vireo_core::offload::Marks;
@@ -254,8 +253,8 @@ impl<P: Platform> Server<P> {
         buf: &mut [u8],
         parsed: &mut Parsed,
     ) -> Result<(), Gone> {
-        let held = connection.io_use_sending();
-        let (used, batch) = self.execute_and_send(connection, buf, parsed, held);
+        self.outside.current = Some((connection.slot, connection.io_use_sending()));
+        let (used, batch) = self.execute_and_send(connection, buf, parsed);
         if used < buf.len() && !matches!(batch, Batch::Kill | Batch::Close) {
             connection.read.keep(&buf[used..]);
         }
@@ -281,12 +280,14 @@ impl<P: Platform> Server<P> {
 
     /// Executes what is whole in the client's own buffer and sends the replies.
     fn execute_own(&mut self, connection: &mut Connection<Socket<P>>) -> Result<(), Gone> {
-        let held = connection.io_use_sending();
+        self.outside.current = Some((connection.slot, connection.io_use_sending()));
         let mut own = core::mem::take(&mut connection.read);
         let from = if connection.parsed.is_in_use() { &mut connection.parsed } else { &mut self.parsed };
         let mut parsed = core::mem::take(from);
-        let (used, batch) = self.execute_and_send(connection, own.pending(), &mut parsed, held);
+        let (used, batch) = self.execute_and_send(connection, own.pending(), &mut parsed);
         if !connection.parsed.is_in_use() {
+            // A large request may have come with many arguments.
+            parsed.trim();
             self.parsed = parsed;
         }
         own.consume(used);
@@ -301,11 +302,9 @@ impl<P: Platform> Server<P> {
         connection: &mut Connection<Socket<P>>,
         buf: &mut [u8],
         parsed: &mut Parsed,
-        held: IoUse,
     ) -> (usize, Batch) {
         let mut replies = core::mem::take(&mut self.reply_buf);
         replies.clear();
-        self.outside.current = Some((connection.slot, held));
         let (used, batch) = self.execute_all(connection, buf, parsed, &mut replies, true);
         if parsed.is_in_use() {
             connection.parsed = core::mem::take(parsed);

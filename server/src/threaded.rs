@@ -159,12 +159,8 @@ impl<P: Platform> Server<P> {
             self.outside.totals.io_prefetch_entries += keys as u64;
         }
         self.outside.totals.io_prefetch_batches += 1;
-        // In loops as small as can be, so that the processor has as many of them under way as it can: each may have to
-        // walk through the page tables first.
         for part in [Prefetch::First, Prefetch::Second] {
-            for &(db, hash) in &places {
-                self.engine.keyspace.prefetch(db, hash, part);
-            }
+            self.engine.keyspace.prefetch_all(&places, part);
         }
         places.clear();
         self.places = places;

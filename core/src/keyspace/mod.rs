@@ -369,6 +369,14 @@ impl Keyspace {
         false
     }
 
+    /// Same, for many hashes with their databases, in a loop as small as can be, so that the processor has as many of them under
+    /// way as it can: each may have to walk through the page tables first.
+    pub fn prefetch_all(&self, places: &[(usize, u64)], step: Prefetch) {
+        for &(db, hash) in places {
+            self.prefetch(db, hash, step);
+        }
+    }
+
     /// Asks the processor to fetch what the object keeps that [`Prefetch::Third`] has found.
     pub fn prefetch_object<'m>(
         &self,
