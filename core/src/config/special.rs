@@ -40,6 +40,10 @@ pub(super) fn normalize(special: Special, args: &[&[u8]], old: &[u8]) -> Normal 
         Special::OomValues => oom_values(args),
         Special::Notify => notify(args.first().copied().unwrap_or(b"")),
         Special::Bind if listed.len() > BIND_ADDRESSES_MAX => fail("Too many bind addresses specified."),
+        //= valkey 9.1 bind: an empty one of several addresses is none that can be bound
+        Special::Bind if listed.iter().any(|address| address.is_empty()) => {
+            fail("Failed to bind to specified addresses.")
+        }
         Special::Bind => Ok(listed.join(&b' ')),
         Special::ReplicaOf => replica_of(args),
         Special::Percentiles => percentiles(listed),
@@ -244,6 +248,10 @@ mod tests {
         assert_eq!(normal(Special::Bind, &[""]).unwrap(), "");
         assert_eq!(normal(Special::Bind, &["127.0.0.1", "-::1"]).unwrap(), "127.0.0.1 -::1");
         assert!(normal(Special::Bind, &["a"; 17]).is_err());
+        //= valkey 9.1 bind: an empty one of several addresses is none that can be bound
+        for words in [["127.0.0.1", ""], ["", "127.0.0.1"], ["", ""]] {
+            assert_eq!(normal(Special::Bind, &words), Err("Failed to bind to specified addresses.".into()));
+        }
         assert_eq!(normal(Special::Percentiles, &["50.0", "99.9", "100"]).unwrap(), "50 99.9 100");
         assert_eq!(normal(Special::Percentiles, &[""]).unwrap(), "");
         assert!(normal(Special::Percentiles, &["100.1"]).is_err());
