@@ -28,7 +28,7 @@ def counters(server):
         if (match := CALLS.fullmatch(line)) and not UNCOUNTED.match(line):
             found[match[1]] = match.groups()[1:]
         elif match := COUNTED.fullmatch(line):
-            found[match[1]] = re.sub(rb"(avg_ttl|keys_with_volatile_items)=\d+", b"", match[2])
+            found[match[1]] = re.sub(rb"(avg_ttl|keys_with_volatile_items)=-?\d+", b"", match[2])
     # RESETSTAT leaves this one as it is.
     changes = b"rdb_changes_since_last_save"
     found[changes] = int(found[changes]) - server.changes_before
