@@ -337,7 +337,7 @@ impl Keyspace {
         // Each shard is asked again only when one was given an earlier time, or the earliest has come.
         if self.earlier.take() || self.next_due_ms.is_some_and(|at| at < now_ms) {
             let shards = self.databases.iter_mut().flat_map(|database| &mut database.shards);
-            self.next_due_ms = shards.filter_map(Shard::first_due).min();
+            self.next_due_ms = shards.filter_map(Shard::watch_first_due).min();
         }
         self.next_due_ms
     }
@@ -516,8 +516,7 @@ impl Keyspace {
     pub fn check(&self) {
         let shards = || self.databases.iter().flat_map(|database| &database.shards);
         shards().for_each(Shard::check);
-        let firsts = shards().flat_map(|shard| [shard.first_expiry(), shard.first_timed_hash()]);
-        let first = firsts.flatten().map(|(at, _)| at).min();
+        let first = shards().filter_map(Shard::first_due).min();
         assert!(
             self.earlier.is_told() || first.is_none_or(|at| self.next_due_ms.is_some_and(|next| next <= at))
         );

@@ -326,9 +326,14 @@ impl Shard {
     }
 
     /// When the first key or field of all is due.
-    pub(super) fn first_due(&mut self) -> Option<i64> {
+    pub(super) fn first_due(&self) -> Option<i64> {
         let firsts = [self.first_expiry(), self.first_timed_hash()];
-        let first = firsts.into_iter().flatten().map(|(at, _)| at).min();
+        firsts.into_iter().flatten().map(|(at, _)| at).min()
+    }
+
+    /// Same; an earlier time than that is told of from now on.
+    pub(super) fn watch_first_due(&mut self) -> Option<i64> {
+        let first = self.first_due();
         self.soonest = first.unwrap_or(i64::MAX);
         first
     }

@@ -109,9 +109,7 @@ impl Client {
         }
         if self.rounds_left == 0 {
             self.done = true;
-            if let Some(conn) = self.wire.take() {
-                scene.close(conn);
-            }
+            self.wire.close(scene);
             self.shelf.book().clients_left -= 1;
             return;
         }
@@ -293,10 +291,8 @@ impl Client {
             scene.fail(format!("client {:x}: {why}", self.name));
         }
         if self.expected.is_empty() && self.rest.is_empty() {
-            if self.dice.one_in(25)
-                && let Some(conn) = self.wire.take()
-            {
-                scene.close(conn);
+            if self.dice.one_in(25) {
+                self.wire.close(scene);
             }
             scene.wake_in(self.dice.below(self.think_ns + 1), NEXT);
         }

@@ -39,9 +39,7 @@ impl Popper {
         }
         if self.rounds_left == 0 {
             self.done = true;
-            if let Some(conn) = self.wire.take() {
-                scene.close(conn);
-            }
+            self.wire.close(scene);
             self.shelf.book().clients_left -= 1;
             return;
         }
@@ -57,10 +55,7 @@ impl Popper {
         self.waits = Some((scene.now_ns(), timeout_ms * 1_000_000));
         self.asked += 1;
         scene.wake_in(PATIENCE_NS, PATIENCE + self.asked);
-        if self.dice.one_in(30)
-            && let Some(conn) = self.wire.take()
-        {
-            scene.close(conn);
+        if self.dice.one_in(30) && self.wire.close(scene) {
             self.lose(scene);
         }
     }
@@ -175,9 +170,7 @@ impl Listener {
         self.done = true;
         let mut book = self.shelf.book();
         book.listeners_left -= 1;
-        if let Some(conn) = self.wire.take() {
-            scene.close(conn);
-        }
+        self.wire.close(scene);
         let Some(since_ns) = self.since_ns else { return };
         for (&(publisher, channel), sent) in &book.published {
             let last = sent.iter().rposition(|one| one.is_answered && one.sent_ns > since_ns);

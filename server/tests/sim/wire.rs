@@ -54,6 +54,12 @@ impl Wire {
         self.conn.take()
     }
 
+    /// Closes the connection; `false` when there is none.
+    pub(crate) fn close(&mut self, scene: &mut Scene<'_>) -> bool {
+        let conn = self.take();
+        conn.inspect(|&conn| scene.close(conn)).is_some()
+    }
+
     pub(crate) fn conn(&self) -> Option<ConnId> {
         self.conn
     }
