@@ -1,5 +1,6 @@
 //! TCP and unix sockets: non-blocking, close-on-exec, one system call for each read and write.
 
+use alloc::vec::Vec;
 use core::net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
 #[cfg(not(target_os = "openbsd"))]
 use core::time::Duration;
@@ -7,6 +8,7 @@ use std::io::IoSlice;
 use std::net::ToSocketAddrs;
 use std::os::fd::{AsRawFd, OwnedFd};
 
+use rustix::buffer::spare_capacity;
 use rustix::fs::{FileType, Mode};
 use rustix::io::{Errno, FdFlags, fcntl_setfd, ioctl_fionbio};
 use rustix::net::{
@@ -109,6 +111,10 @@ impl Net for BsdNet {
     #[inline]
     fn read(socket: &OwnedFd, into: &mut [u8]) -> Result<usize, IoError> {
         rustix::io::read(socket, into).map_err(io_error)
+    }
+
+    fn read_behind(socket: &OwnedFd, into: &mut Vec<u8>) -> Result<usize, IoError> {
+        rustix::io::read(socket, spare_capacity(into)).map_err(io_error)
     }
 
     #[inline]

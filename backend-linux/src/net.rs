@@ -1,11 +1,13 @@
 //! TCP and unix sockets: non-blocking, close-on-exec, one system call for each read and write.
 
+use alloc::vec::Vec;
 use core::net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
 use core::time::Duration;
 use std::io::IoSlice;
 use std::net::ToSocketAddrs;
 use std::os::fd::{AsRawFd, OwnedFd};
 
+use rustix::buffer::spare_capacity;
 use rustix::fs::{FileType, Mode};
 use rustix::io::Errno;
 use rustix::net::{
@@ -94,6 +96,10 @@ impl Net for LinuxNet {
     fn read(socket: &OwnedFd, into: &mut [u8]) -> Result<usize, IoError> {
         // Straight to the socket: a read goes through the file layer first.
         recv(socket, into, RecvFlags::empty()).map(|(_, len)| len).map_err(io_error)
+    }
+
+    fn read_behind(socket: &OwnedFd, into: &mut Vec<u8>) -> Result<usize, IoError> {
+        recv(socket, spare_capacity(into), RecvFlags::empty()).map(|(_, len)| len).map_err(io_error)
     }
 
     #[inline]

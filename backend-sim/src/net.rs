@@ -84,6 +84,14 @@ impl Net for SimNet {
         on_stream(socket, "read", |state, conn| state.read(conn, into))
     }
 
+    fn read_behind(socket: &SimSocket, into: &mut Vec<u8>) -> Result<usize, IoError> {
+        let before = into.len();
+        into.resize(into.capacity(), 0);
+        let outcome = Self::read(socket, &mut into[before..]);
+        into.truncate(before + outcome.as_ref().map_or(0, |&count| count));
+        outcome
+    }
+
     fn write(socket: &SimSocket, bytes: &[u8]) -> Result<usize, IoError> {
         on_stream(socket, "write", |state, conn| state.write(conn, bytes))
     }

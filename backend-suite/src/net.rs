@@ -82,6 +82,29 @@ pub fn tcp_both_ways<P: Platform>() {
     assert_eq!(P::Net::write(&socket, b"late").unwrap(), 4);
 }
 
+/// Reading behind a vector's bytes: no more than there is room for, nothing of it is another's, and the same ends and errors.
+pub fn read_behind_what_is_there<P: Platform>() {
+    let (socket, mut peer) = connected::<P>();
+    let mut into = Vec::with_capacity(6);
+    into.extend_from_slice(b"ab");
+    assert_eq!(P::Net::read_behind(&socket, &mut into).unwrap_err().kind, IoErrorKind::WouldBlock);
+    peer.write_all(b"cdefgh").unwrap();
+    let room = into.capacity();
+    while into.len() < room {
+        if let Err(error) = P::Net::read_behind(&socket, &mut into) {
+            assert_eq!(error.kind, IoErrorKind::WouldBlock);
+        }
+    }
+    assert_eq!((&*into, into.capacity()), (&b"abcdefgh"[..room], room));
+    peer.shutdown(std::net::Shutdown::Write).unwrap();
+    into.reserve(100);
+    let mut last = 1;
+    while last > 0 {
+        last = P::Net::read_behind(&socket, &mut into).unwrap_or(1);
+    }
+    assert_eq!(into, b"abcdefgh");
+}
+
 /// Addresses that cannot be listened on are refused with their class.
 pub fn refused_addresses<P: Platform>() {
     let (_listener, port) = listener::<P>();

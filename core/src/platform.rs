@@ -15,6 +15,8 @@
 //!   its token, so tokens must tell generations apart.
 //! * [`Poller::waker`]'s handle ends a wait from any thread; wakes before a wait end the next one.
 
+#[cfg(feature = "alloc")]
+use alloc::vec::Vec;
 use core::fmt;
 
 /// Readiness of a registered socket.
@@ -209,6 +211,13 @@ pub trait Net {
     /// # Errors
     /// `WouldBlock` when nothing has arrived.
     fn read(socket: &Self::Socket, into: &mut [u8]) -> Result<usize, IoError>;
+    /// Reads into the room behind a vector's bytes, of which there must be some; 0 is the peer's end. Nothing has to clear the room
+    /// first.
+    ///
+    /// # Errors
+    /// `WouldBlock` when nothing has arrived.
+    #[cfg(feature = "alloc")]
+    fn read_behind(socket: &Self::Socket, into: &mut Vec<u8>) -> Result<usize, IoError>;
     /// Writes a buffer, as much as there is room for.
     ///
     /// # Errors
