@@ -29,13 +29,19 @@ pub(crate) fn read<N: Net>(connection: &mut Connection<N::Socket>, buf: &mut [u8
 
 /// Reads once into the client's own buffer.
 pub(crate) fn read_own<N: Net>(connection: &mut Connection<N::Socket>) -> Result<usize, Gone> {
-    let most = connection.held_max.saturating_sub(connection.read.len()).max(1);
-    let room = connection.read.room(1, connection.parsed.argument_end());
-    let len = room.len().min(most);
-    let outcome = N::read(&connection.socket, &mut room[..len]);
-    let count = after_read(connection, outcome.map_err(|error| error.kind), len)?;
-    connection.read.fill(count);
-    Ok(count)
+    // One more than is expected shows that all of it has come.
+    let expected = if connection.read.len() == 0 { connection.expects as usize + 1 } else { 1 };
+    let least = expected.min(connection.held_max.saturating_sub(connection.read.len()).max(1));
+    let most = connection.parsed.argument_end();
+    let into = connection.read.room(least, most);
+    if into.capacity() > connection.held_max && into.len() < connection.held_max {
+        // The limit is lower than it was.
+        into.shrink_to(connection.held_max);
+    }
+    let room = into.capacity() - into.len();
+    let outcome = N::read_behind(&connection.socket, into);
+    connection.read.note_peak();
+    after_read(connection, outcome.map_err(|error| error.kind), room)
 }
 
 fn after_read<S>(
@@ -65,7 +71,7 @@ pub(crate) fn receive<N: Net>(
     scratch: &mut [u8],
     rules: &Rules,
 ) -> bool {
-    let outcome = if connection.read.len() == 0 {
+    let outcome = if connection.read.len() == 0 && connection.expects == 0 {
         read::<N>(connection, scratch).inspect(|&count| connection.read.keep_whole(&scratch[..count]))
     } else {
         read_own::<N>(connection)

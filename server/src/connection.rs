@@ -13,7 +13,7 @@ use vireo_core::resp::Limits;
 
 use crate::out_buf::OutBuf;
 use crate::parsed::Parsed;
-use crate::read_buf::ReadBuf;
+use crate::read_buf::{KEEP_LEN_MAX, ReadBuf};
 
 /// Size of the buffer that replies are first written to, as CLIENT LIST shows it.
 pub(crate) const REPLY_BUFFER_LEN: usize = 16 * 1024;
@@ -76,6 +76,8 @@ pub(crate) struct Connection<S> {
     pub(crate) limits: Limits,
     /// Most bytes that may wait in `read`.
     pub(crate) held_max: usize,
+    /// It has sent a large request of this length, and may do so again; 0 for none.
+    pub(crate) expects: u32,
     /// When its replies passed the soft limit, monotonic µs.
     pub(crate) over_soft_limit_since_us: Option<u64>,
     /// Last read or write, monotonic µs.
@@ -99,6 +101,7 @@ impl<S> Connection<S> {
             out: OutBuf::default(),
             limits: Limits::new(false, 0),
             held_max: usize::MAX,
+            expects: 0,
             may_read_more: false,
             peer_ended: false,
             gone: false,
@@ -117,9 +120,15 @@ impl<S> Connection<S> {
         }
     }
 
-    /// No part of a request waits, and no whole one.
-    pub(crate) fn has_nothing_waiting(&self) -> bool {
-        self.read.is_absent() && !self.parsed.is_in_use()
+    /// It is read from as most are: no part of a request waits, and no whole one, and no large one is expected.
+    pub(crate) fn is_plain(&self) -> bool {
+        self.read.is_absent() && self.expects == 0 && !self.parsed.is_in_use()
+    }
+
+    /// Has sent a request of this length, with a large argument or with many.
+    #[cold]
+    pub(crate) fn expect_large(&mut self, len: usize) {
+        self.expects = u32::try_from(len).ok().filter(|_| len <= KEEP_LEN_MAX).unwrap_or(0);
     }
 
     /// Takes note of what the poller has told.

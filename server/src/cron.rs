@@ -188,6 +188,7 @@ impl<P: Platform> Outside<P> {
         let idle_us = now_us.saturating_sub(connection.active_us);
         connection.read.shrink(idle_us > IDLE_BUFFER_US);
         if idle_us > IDLE_BUFFER_US {
+            connection.expects = 0;
             connection.parsed.shrink();
         }
         if idle_us > IDLE_BUFFER_US && !self.switches.keep_reply_buffers {

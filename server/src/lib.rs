@@ -14,6 +14,7 @@ mod client_memory;
 mod config_file;
 mod connection;
 mod cron;
+mod execute;
 mod gather;
 mod host;
 mod listen;

@@ -45,6 +45,9 @@ const BLOCK: usize = 8;
 const STEPS: [(Step, usize); 5] =
     [(Step::Bucket, 3), (Step::Entry, 2), (Step::Rest, 1), (Step::Object, 1), (Step::Member, 0)];
 
+/// A request of this length, when it fills a buffer of its client's own, may leave it to the keyspace. Copying less costs less than a
+/// new buffer.
+pub(crate) const LARGE_LEN: usize = 32 * 1024;
 /// A list of arguments that has grown beyond this is given back.
 const SPANS_KEPT_MAX: usize = 2048;
 
@@ -238,6 +241,14 @@ impl Parsed {
         let first = request.first_span as usize;
         let spans = &self.spans[first..first + request.spans as usize];
         Args::new(&buf[..request.len], spans).with_hints(request.hash(), request.command)
+    }
+
+    /// Where the last argument lies of the one request that waits, when that is large and all of the client's `pending` bytes.
+    pub(crate) fn large_value(&self, pending: usize) -> Option<Range<usize>> {
+        let [request] = self.requests.get(self.next..)? else { return None };
+        let is_alone = request.len == pending && pending >= LARGE_LEN && !self.decoder.in_progress();
+        let last = self.spans.last().filter(|_| request.spans > 0 && is_alone)?;
+        Some(last.range())
     }
 
     /// Parses whole requests at the start of `buf`, which begins behind those that were executed; none may wait.

@@ -4,19 +4,22 @@
 //! client that leaves part of a request behind gets a buffer of its own, and keeps it for a while, since one
 //! that split a request once will do so again.
 
+use core::ops::Range;
+
+use vireo_core::keyspace::{LargeBytes, SharedBytes};
+
 /// A client's own buffer starts at this size.
 pub(crate) const OWN_LEN_MIN: usize = 16 * 1024;
 /// A buffer above this is cut back when it is mostly unused.
 const RESIZE_THRESHOLD: usize = 32 * 1024;
 /// One above this goes as soon as it is empty: few requests are so large.
-const KEEP_LEN_MAX: usize = 512 * 1024;
+pub(crate) const KEEP_LEN_MAX: usize = 512 * 1024;
 
 /// Request bytes of one client that wait for the rest.
 #[derive(Debug, Default)]
 pub(crate) struct ReadBuf {
+    /// Bytes received; behind them is room.
     bytes: Vec<u8>,
-    /// Bytes received; the rest of `bytes` is room.
-    filled: usize,
     /// Bytes executed already.
     consumed: usize,
     /// Most bytes held at once since the last look of the periodic work.
@@ -28,12 +31,12 @@ pub(crate) struct ReadBuf {
 impl ReadBuf {
     /// The client has no buffer of its own.
     pub(crate) fn is_absent(&self) -> bool {
-        self.bytes.is_empty() || (self.is_lean && self.filled == 0)
+        self.bytes.capacity() == 0 || (self.is_lean && self.bytes.is_empty())
     }
 
     /// Bytes received and not executed.
     pub(crate) fn len(&self) -> usize {
-        self.filled - self.consumed
+        self.bytes.len() - self.consumed
     }
 
     /// Begins to fetch the bytes to be executed.
@@ -43,7 +46,7 @@ impl ReadBuf {
 
     /// Room left.
     pub(crate) fn free(&self) -> usize {
-        if self.is_absent() { 0 } else { self.bytes.len() - self.filled }
+        if self.is_absent() { 0 } else { self.bytes.capacity() - self.bytes.len() }
     }
 
     /// Memory it holds.
@@ -53,13 +56,13 @@ impl ReadBuf {
 
     /// Bytes received and not executed, to be decoded.
     pub(crate) fn pending(&mut self) -> &mut [u8] {
-        &mut self.bytes[self.consumed..self.filled]
+        &mut self.bytes[self.consumed..]
     }
 
     /// Keeps whole requests that another thread will execute: no more room than they need.
     pub(crate) fn keep_whole(&mut self, bytes: &[u8]) {
-        if self.filled == 0 && self.bytes.len() < bytes.len() {
-            self.bytes = vec![0; bytes.len().next_power_of_two()];
+        if self.bytes.is_empty() && self.bytes.capacity() < bytes.len() {
+            self.bytes = Vec::with_capacity(bytes.len().next_power_of_two());
             self.is_lean = true;
         }
         self.keep(bytes);
@@ -76,45 +79,71 @@ impl ReadBuf {
 
     /// Keeps what the shared buffer has left over.
     pub(crate) fn keep(&mut self, rest: &[u8]) {
-        let room = self.room(rest.len(), None);
-        room[..rest.len()].copy_from_slice(rest);
-        self.fill(rest.len());
+        self.room(rest.len(), None).extend_from_slice(rest);
+        self.note_peak();
     }
 
-    /// Room for at least `least` more bytes, to be read into; for no more than `most` in all, if that is known to be enough.
+    /// Itself with room for at least `least` more bytes; for no more than `most` in all, if that is known to be enough. Tell it
+    /// of what came by [`Self::note_peak`].
     ///
     /// The buffer at most doubles, or little more: memory follows what has arrived, never what was announced.
-    pub(crate) fn room(&mut self, least: usize, most: Option<usize>) -> &mut [u8] {
+    pub(crate) fn room(&mut self, least: usize, most: Option<usize>) -> &mut Vec<u8> {
         if self.consumed > 0 {
-            self.bytes.copy_within(self.consumed..self.filled, 0);
-            self.filled -= self.consumed;
+            self.bytes.drain(..self.consumed);
             self.consumed = 0;
         }
-        if self.bytes.len() - self.filled < least {
-            let doubled = self.filled * 2;
+        let filled = self.bytes.len();
+        if self.bytes.capacity() - filled < least {
+            let doubled = filled * 2;
             // What is but a little more than the double is not worth another step.
-            let enough = most.filter(|&most| most > self.filled && most <= doubled + doubled / 8);
+            let enough = most.filter(|&most| most > filled && most <= doubled + doubled / 8);
             let enough = enough.unwrap_or(doubled);
-            let target = (self.filled + least).max(enough).max(OWN_LEN_MIN);
-            self.bytes.reserve_exact(target - self.bytes.len());
-            self.bytes.resize(target, 0);
+            let target = (filled + least).max(enough).max(OWN_LEN_MIN);
+            self.bytes.reserve_exact(target - filled);
         }
-        &mut self.bytes[self.filled..]
+        &mut self.bytes
     }
 
-    /// `count` bytes were read into the room.
-    pub(crate) fn fill(&mut self, count: usize) {
-        self.filled += count;
-        self.peak = self.peak.max(self.filled - self.consumed);
+    /// Bytes were read into the room.
+    pub(crate) fn note_peak(&mut self) {
+        self.peak = self.peak.max(self.len());
+    }
+
+    /// Gives up its bytes, of which those at `value`, counted from the first that waits, may become a value of the keyspace; not when
+    /// it is too roomy for that. Either they become one, or [`Self::take_back`] gets them.
+    pub(crate) fn lend(&mut self, value: Range<usize>) -> Option<SharedBytes> {
+        let range = self.consumed + value.start..self.consumed + value.end;
+        match LargeBytes::within(core::mem::take(&mut self.bytes), range) {
+            Ok(large) => Some(SharedBytes::new(large)),
+            Err(bytes) => {
+                self.bytes = bytes;
+                None
+            }
+        }
+    }
+
+    /// What it has lent, from the first byte that waits.
+    pub(crate) fn pending_of<'l>(&self, lent: &'l SharedBytes) -> &'l [u8] {
+        &lent.buffer()[self.consumed..]
+    }
+
+    /// Takes back what it has lent. Returns `false` when that has become a value.
+    pub(crate) fn take_back(&mut self, lent: SharedBytes) -> bool {
+        let Some(large) = SharedBytes::into_inner(lent) else {
+            self.consumed = 0;
+            return false;
+        };
+        self.bytes = large.into_buffer();
+        true
     }
 
     /// `count` bytes were executed.
     pub(crate) fn consume(&mut self, count: usize) {
         self.consumed += count;
-        if self.consumed == self.filled {
+        if self.consumed == self.bytes.len() {
             self.consumed = 0;
-            self.filled = 0;
-            if self.bytes.len() > KEEP_LEN_MAX {
+            self.bytes.clear();
+            if self.bytes.capacity() > KEEP_LEN_MAX {
                 self.bytes = Vec::new();
             }
         }
@@ -129,11 +158,10 @@ impl ReadBuf {
             return;
         }
         let target = held.max(self.peak.saturating_mul(2)).max(OWN_LEN_MIN);
-        if self.bytes.len() > RESIZE_THRESHOLD && target < self.bytes.len() {
-            let mut smaller = vec![0; target];
-            smaller[..held].copy_from_slice(&self.bytes[self.consumed..self.filled]);
+        if self.bytes.capacity() > RESIZE_THRESHOLD && target < self.bytes.capacity() {
+            let mut smaller = Vec::with_capacity(target);
+            smaller.extend_from_slice(&self.bytes[self.consumed..]);
             self.bytes = smaller;
-            self.filled = held;
             self.consumed = 0;
         }
         self.peak = held;
@@ -185,13 +213,34 @@ mod tests {
         buf.keep(&[7; 100]);
         while buf.len() < len {
             let before = buf.len();
-            let room = buf.room(1, Some(len)).len();
-            assert!(before + room <= (2 * before + before / 4).clamp(OWN_LEN_MIN, len));
-            buf.fill(room);
+            let room = buf.room(1, Some(len)).capacity();
+            assert!(room <= (2 * before + before / 4).clamp(OWN_LEN_MIN, len));
+            buf.room(1, None).resize(room, 7);
         }
         assert_eq!((buf.len(), buf.memory()), (len, len));
         // What was announced does not bound what follows.
-        assert!(buf.room(1, Some(len)).len() >= len);
+        assert!(buf.room(1, Some(len)).capacity() >= 2 * len);
+    }
+
+    #[test]
+    fn what_is_lent_comes_back_or_becomes_a_value() {
+        let mut buf = ReadBuf::default();
+        buf.room(0, None).reserve_exact(40_000);
+        buf.keep(b"PING ");
+        buf.keep(&[b'x'; 39_995]);
+        buf.consume(5);
+        let lent = buf.lend(10..39_990).unwrap();
+        assert_eq!((buf.pending_of(&lent).len(), lent.len()), (39_995, 39_980));
+        assert!(buf.take_back(lent));
+        assert_eq!((buf.len(), buf.pending()[0]), (39_995, b'x'));
+        let lent = buf.lend(0..39_995).unwrap();
+        let value = lent.clone();
+        assert!(!buf.take_back(lent));
+        assert_eq!((buf.len(), buf.memory(), value.len()), (0, 0, 39_995));
+        // Too little of it is the value.
+        buf.keep(b"again");
+        assert!(buf.lend(1..2).is_none());
+        assert_eq!(buf.pending(), b"again");
     }
 
     #[test]

@@ -5,27 +5,24 @@
 //! time has come. Nothing in a turn waits. While I/O threads run (`threaded.rs`), reading, parsing, writing and polling
 //! are theirs, and this thread executes what comes back.
 
-use vireo_core::engine::{ClientSlot, Engine, Flow};
-use vireo_core::keyspace::SharedBytes;
+use vireo_core::engine::{ClientSlot, Engine};
 use vireo_core::offload::Marks;
 use vireo_core::platform::{Clock, Event, Net, Platform};
-use vireo_core::resp::{Limits, Proto, ProtocolError, Reply};
+use vireo_core::resp::Limits;
 
 use crate::client_io::{self, Gone};
-use crate::connection::{Closing, Connection, REPLY_BUFFER_LEN, marks_of};
+use crate::connection::{Closing, Connection, marks_of};
 use crate::gather::Gathered;
 use crate::listen::Listeners;
-use crate::out_buf::{OutBuf, Pools};
+use crate::out_buf::Pools;
 use crate::outside::{Outside, Turn};
 use crate::parsed::{Parsed, Rules};
 use crate::workers::PlatformWord;
 
 /// The read buffer that all clients share, and what is read from one at once.
 pub(crate) const READ_LEN: usize = 64 * 1024;
-/// The shared reply buffer is given back when one batch has blown it up beyond this.
-const REPLY_KEEP_LEN: usize = 256 * 1024;
 /// Within a batch, replies are handed to the socket when they pass this.
-const REPLY_FLUSH_LEN: usize = 64 * 1024;
+pub(crate) const REPLY_FLUSH_LEN: usize = 64 * 1024;
 /// A client whose requests wait for the end of a pause is read from until it has sent this much.
 const PAUSED_READ_MAX: usize = 1024 * 1024;
 /// Requests that are parsed before the first of them runs.
@@ -41,7 +38,7 @@ pub(crate) struct Server<P: Platform> {
     pub(crate) engine: Engine,
     pub(crate) outside: Outside<P>,
     read_buf: Box<[u8]>,
-    reply_buf: Vec<u8>,
+    pub(crate) reply_buf: Vec<u8>,
     /// Requests of the client that is being served, unless it has some of its own.
     pub(crate) parsed: Parsed,
     /// What clients have sent in this turn.
@@ -54,20 +51,6 @@ pub(crate) struct Server<P: Platform> {
     pub(crate) returned: Vec<PlatformWord<P>>,
     /// Clients that came back from being read, before they are executed together.
     pub(crate) received: Vec<Box<Connection<Socket<P>>>>,
-}
-
-/// What became of a batch of requests.
-enum Batch {
-    /// All whole requests are executed.
-    Drained,
-    /// The rest waits for the end of a pause.
-    Paused,
-    /// The rest waits for the reply of one that waits for keys.
-    Blocked,
-    /// The client is to be closed once its replies are sent.
-    Close,
-    /// The client is gone already or goes at once.
-    Kill,
 }
 
 impl<P: Platform> Server<P> {
@@ -159,7 +142,7 @@ impl<P: Platform> Server<P> {
             // Read on when the pause is over.
             return;
         }
-        if runs && !lends && connection.has_nothing_waiting() {
+        if runs && !lends && connection.is_plain() {
             self.gather(slot);
             return;
         }
@@ -218,7 +201,7 @@ impl<P: Platform> Server<P> {
         let outcome = if connection.closing != Closing::No {
             // Nothing more is executed; what arrives is read away so that its end is seen.
             client_io::read::<P::Net>(&mut connection, &mut self.read_buf).map(|_| ())
-        } else if connection.read.is_absent() && !connection.paused {
+        } else if connection.read.is_absent() && connection.expects == 0 && !connection.paused {
             self.read_shared(&mut connection)
         } else {
             self.read_own(&mut connection)
@@ -245,22 +228,6 @@ impl<P: Platform> Server<P> {
         outcome
     }
 
-    /// Executes what was read into a buffer and a list of requests that clients share; only what is not a whole request is
-    /// kept.
-    pub(crate) fn execute_shared(
-        &mut self,
-        connection: &mut Connection<Socket<P>>,
-        buf: &mut [u8],
-        parsed: &mut Parsed,
-    ) -> Result<(), Gone> {
-        self.outside.current = Some((connection.slot, connection.io_use_sending()));
-        let (used, batch) = self.execute_and_send(connection, buf, parsed);
-        if used < buf.len() && !matches!(batch, Batch::Kill | Batch::Close) {
-            connection.read.keep(&buf[used..]);
-        }
-        self.finish_batch(connection, batch)
-    }
-
     /// Reads into the client's own buffer, where part of a request waits.
     fn read_own(&mut self, connection: &mut Connection<Socket<P>>) -> Result<(), Gone> {
         self.limit_query(connection);
@@ -276,145 +243,6 @@ impl<P: Platform> Server<P> {
         // One byte more than the limit shows that it is passed, before such a request can become whole.
         let limit = self.engine.shared.config.settings().client_query_buffer_limit;
         connection.held_max = usize::try_from(limit).unwrap_or(usize::MAX).saturating_add(1);
-    }
-
-    /// Executes what is whole in the client's own buffer and sends the replies.
-    fn execute_own(&mut self, connection: &mut Connection<Socket<P>>) -> Result<(), Gone> {
-        self.outside.current = Some((connection.slot, connection.io_use_sending()));
-        let mut own = core::mem::take(&mut connection.read);
-        let from = if connection.parsed.is_in_use() { &mut connection.parsed } else { &mut self.parsed };
-        let mut parsed = core::mem::take(from);
-        let (used, batch) = self.execute_and_send(connection, own.pending(), &mut parsed);
-        if !connection.parsed.is_in_use() {
-            // A large request may have come with many arguments.
-            parsed.trim();
-            self.parsed = parsed;
-        }
-        own.consume(used);
-        connection.read = own;
-        self.finish_batch(connection, batch)
-    }
-
-    /// Executes all whole requests at the start of `buf`; replies are sent as they come. Returns how many bytes the
-    /// requests were. A list in which something waits goes with its client.
-    fn execute_and_send(
-        &mut self,
-        connection: &mut Connection<Socket<P>>,
-        buf: &mut [u8],
-        parsed: &mut Parsed,
-    ) -> (usize, Batch) {
-        let mut replies = core::mem::take(&mut self.reply_buf);
-        replies.clear();
-        let (used, batch) = self.execute_all(connection, buf, parsed, &mut replies, true);
-        if parsed.is_in_use() {
-            connection.parsed = core::mem::take(parsed);
-        }
-        // What is left is sent by `finish_batch`.
-        self.reply_buf = replies;
-        (used, batch)
-    }
-
-    /// Executes what an I/O thread has read and parsed; the replies are left in the client's output.
-    pub(crate) fn execute_received(&mut self, connection: &mut Connection<Socket<P>>) -> Result<(), Gone> {
-        self.outside.current = Some((connection.slot, connection.io_use_sending()));
-        self.begin_lending(connection);
-        let mut own = core::mem::take(&mut connection.read);
-        let mut parsed = core::mem::take(&mut connection.parsed);
-        let mut replies = connection.out.take_tail(&mut self.pools.chunks);
-        let before = replies.len();
-        let (used, batch) = self.execute_all(connection, own.pending(), &mut parsed, &mut replies, false);
-        let written = replies.len().saturating_sub(before);
-        connection.out.put_tail(replies);
-        let lent = self.end_lending(connection);
-        connection.reply_peak = connection.reply_peak.max(written + lent);
-        own.consume(used);
-        (connection.read, connection.parsed) = (own, parsed);
-        self.end_batch(connection, &batch)?;
-        self.outside.check_query_limit(connection, &self.engine)
-    }
-
-    /// Executes requests, parsed ones and those that `buf` holds behind them.
-    fn execute_all(
-        &mut self,
-        connection: &mut Connection<Socket<P>>,
-        buf: &mut [u8],
-        parsed: &mut Parsed,
-        replies: &mut Vec<u8>,
-        sends: bool,
-    ) -> (usize, Batch) {
-        let slot = connection.slot;
-        let mut now = self.outside.now;
-        if sends {
-            // What was done since the turn began is no part of the first command's time.
-            now.advance_to(self.outside.clock.monotonic_ns() / 1000);
-        }
-        let mut used = 0;
-        let db = self.db_of(slot);
-        let batch = loop {
-            let Some(request) = parsed.pop(&buf[used..], &self.engine.keyspace, db) else {
-                if let Some(error) = parsed.take_error() {
-                    self.protocol_error(connection.slot, error, &buf[used..], replies);
-                    used = buf.len();
-                    break Batch::Close;
-                }
-                if self.parse_more(connection, &mut buf[used..], parsed, db) {
-                    continue;
-                }
-                break Batch::Drained;
-            };
-            if request.is_empty() {
-                used += request.len;
-                continue;
-            }
-            if self.engine.shared.clients_are_over()
-                && self.outside.evict_clients(&mut self.engine, Some(slot))
-            {
-                break Batch::Kill;
-            }
-            self.outside.note_waiting(buf.len() - used - request.len);
-            let args = parsed.args(&request, &buf[used..]);
-            let flow = self.engine.execute(slot, &args, replies, &mut now, &mut self.outside);
-            if flow == Flow::Postponed {
-                parsed.unpop();
-                break Batch::Paused;
-            }
-            used += request.len;
-            if flow == Flow::Blocked {
-                connection.paused = true;
-            }
-            if let Some(end) = self.after_command(connection, flow, replies, sends) {
-                break end;
-            }
-        };
-        if matches!(batch, Batch::Close | Batch::Kill) {
-            parsed.clear();
-        }
-        self.outside.current = None;
-        self.outside.now = now;
-        (used, batch)
-    }
-
-    /// Parses what has become whole at the start of `rest` and begins to fetch the memory of the keys. `false` when there
-    /// is nothing to run.
-    fn parse_more(
-        &mut self,
-        connection: &mut Connection<Socket<P>>,
-        rest: &mut [u8],
-        parsed: &mut Parsed,
-        db: usize,
-    ) -> bool {
-        if rest.is_empty() {
-            return false;
-        }
-        let rules = self.rules(connection.slot);
-        connection.limits = rules.limits;
-        parsed.fill(rest, &rules);
-        if parsed.is_pipeline() {
-            for step in 0..Parsed::FETCH_STEPS {
-                parsed.fetch_first(step, rest, &self.engine.keyspace, db);
-            }
-        }
-        !parsed.is_empty() || parsed.has_error()
     }
 
     /// How the requests of a client are parsed at this moment.
@@ -437,93 +265,6 @@ impl<P: Platform> Server<P> {
         Limits::new(authenticated, settings.proto_max_bulk_len)
     }
 
-    /// Carries out what a command asked for; says when the batch ends here.
-    #[inline]
-    fn after_command(
-        &mut self,
-        connection: &mut Connection<Socket<P>>,
-        flow: Flow,
-        replies: &mut Vec<u8>,
-        sends: bool,
-    ) -> Option<Batch> {
-        if !self.engine.shared.references.is_empty() {
-            place_references(&mut connection.out, replies, &mut self.engine.shared.references);
-            // What is written from now on has other bytes before it.
-            self.end_lending(connection);
-        }
-        let len = replies.len() + connection.out.len() + self.engine.lent_len();
-        if len > REPLY_BUFFER_LEN && self.outside.is_reply_too_large(connection, len, &self.engine) {
-            return Some(Batch::Kill);
-        }
-        if replies.len() >= REPLY_FLUSH_LEN
-            && sends
-            && !self.outside.holds_replies_back(connection.slot, &self.engine)
-            && self.outside.send(connection, replies).is_err()
-        {
-            return Some(Batch::Kill);
-        }
-        self.outside.charge_running(connection, replies.len(), &mut self.engine);
-        if !self.engine.shared.requests.is_empty() || !self.engine.shared.deliveries.is_empty() {
-            let own_killed = self.outside.settle(&mut self.engine, Some((connection.slot, replies)));
-            if own_killed || self.outside.stopping {
-                return Some(Batch::Kill);
-            }
-        }
-        match flow {
-            Flow::Close => Some(Batch::Close),
-            Flow::Blocked => Some(Batch::Blocked),
-            Flow::Done | Flow::Postponed => None,
-        }
-    }
-
-    /// Answers a request that breaks the protocol; the client goes once that is sent.
-    #[cold]
-    fn protocol_error(
-        &mut self,
-        slot: ClientSlot,
-        error: ProtocolError,
-        bytes: &[u8],
-        replies: &mut Vec<u8>,
-    ) {
-        error.write(&mut Reply::new(replies, Proto::Resp2));
-        self.outside.log_protocol_error(&self.engine, slot, error, bytes);
-    }
-
-    /// Sends what a batch has left and puts the client into the state it ended in.
-    fn finish_batch(&mut self, connection: &mut Connection<Socket<P>>, batch: Batch) -> Result<(), Gone> {
-        let mut replies = core::mem::take(&mut self.reply_buf);
-        let (outcome, keep_len) = match batch {
-            // Whoever is closed for the length of its replies leaves nothing of them behind.
-            Batch::Kill => (Err(Gone), REPLY_FLUSH_LEN),
-            _ if replies.is_empty() => (Ok(()), REPLY_KEEP_LEN),
-            _ => (self.outside.send(connection, &mut replies), REPLY_KEEP_LEN),
-        };
-        if replies.capacity() > keep_len || replies.capacity() == 0 {
-            replies = Vec::with_capacity(REPLY_FLUSH_LEN);
-        }
-        replies.clear();
-        self.reply_buf = replies;
-        outcome?;
-        self.end_batch(connection, &batch)?;
-        if connection.closing != Closing::No && connection.out.is_empty() {
-            return Err(Gone);
-        }
-        Ok(())
-    }
-
-    fn end_batch(&mut self, connection: &mut Connection<Socket<P>>, batch: &Batch) -> Result<(), Gone> {
-        match batch {
-            Batch::Paused => {
-                connection.paused = true;
-                self.outside.paused.push(connection.slot);
-            }
-            Batch::Close => connection.closing = Closing::AfterReplies,
-            Batch::Drained | Batch::Blocked => {}
-            Batch::Kill => return Err(Gone),
-        }
-        self.outside.check_output_limits(connection, &self.engine)
-    }
-
     /// Offers requests once more that waited for the end of a pause, or behind one that waited for keys.
     fn resume(&mut self, slots: Vec<ClientSlot>) {
         for slot in slots {
@@ -542,15 +283,4 @@ impl<P: Platform> Server<P> {
             self.outside.put_or_close(connection, outcome.is_err(), &mut self.engine);
         }
     }
-}
-
-/// Puts what is written of the replies so far into the output, with the values that belong into it; the rest stays.
-fn place_references(out: &mut OutBuf, replies: &mut Vec<u8>, references: &mut Vec<(usize, SharedBytes)>) {
-    let mut from = 0;
-    for (at, bytes) in references.drain(..) {
-        out.push(&replies[from..at]);
-        out.push_shared(bytes);
-        from = at;
-    }
-    replies.drain(..from);
 }

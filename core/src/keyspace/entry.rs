@@ -16,17 +16,15 @@
 #![expect(unsafe_code, reason = "reads and writes the packed layout through raw pointers")]
 
 use alloc::sync::Arc;
-use alloc::vec::Vec;
 use core::marker::PhantomData;
 use core::ptr::NonNull;
 
 use super::expiry::Timed;
 use super::kind::{Encoding, Kind};
+use super::large::{LargeBytes, SharedBytes};
 use super::loan::LEND_LEN_MIN;
 use super::slab::{self, Slab};
-use super::value::{
-    EMBSTR, Garbage, INT, NewValue, OBJECT, RAW_INLINE, SHARED, SharedBytes, StringView, TAKEN,
-};
+use super::value::{EMBSTR, Garbage, INT, NewValue, OBJECT, RAW_INLINE, SHARED, StringView, TAKEN};
 use super::{access, address};
 use crate::queue::LINE_LEN;
 use crate::types::Object;
@@ -124,7 +122,7 @@ impl EntryPtr {
                 this.write(key_at + key.len(), bytes);
             }
             NewValue::Bytes(bytes) | NewValue::Raw(bytes) => {
-                this.write_shared(value_at, Arc::new(bytes.to_vec()));
+                this.write_shared(value_at, Arc::new(bytes.to_vec().into()));
             }
             NewValue::Shared(shared) => this.write_shared(value_at, shared),
             NewValue::Object(object) => this.write_object(value_at, object),
@@ -278,12 +276,12 @@ impl EntryPtr {
     fn write_shared(self, at: usize, shared: SharedBytes) {
         let address = Arc::into_raw(shared);
         // SAFETY: eight bytes at `at` belong to the value's pointer; they may be unaligned.
-        unsafe { self.at(at).cast::<*const Vec<u8>>().write_unaligned(address) };
+        unsafe { self.at(at).cast::<*const LargeBytes>().write_unaligned(address) };
     }
 
-    fn shared_ptr(self, at: usize) -> *const Vec<u8> {
+    fn shared_ptr(self, at: usize) -> *const LargeBytes {
         // SAFETY: the layout is SHARED, so `write_shared` wrote a pointer here.
-        unsafe { self.at(at).cast::<*const Vec<u8>>().read_unaligned() }
+        unsafe { self.at(at).cast::<*const LargeBytes>().read_unaligned() }
     }
 
     /// Takes the shared value out; the entry must not be read as SHARED again.
@@ -409,7 +407,7 @@ impl EntryPtr {
     ///
     /// # Safety
     /// The entry lives as long as `'a` and nothing else reads its value meanwhile.
-    pub(super) unsafe fn shared_mut<'a>(self) -> Option<&'a mut Vec<u8>> {
+    pub(super) unsafe fn shared_mut<'a>(self) -> Option<&'a mut LargeBytes> {
         let parts = self.parts();
         if parts.layout != SHARED {
             return None;
@@ -511,7 +509,7 @@ impl<'a> Entry<'a> {
     pub fn size_bytes(self) -> usize {
         let parts = self.ptr.parts();
         let outside = match self.string() {
-            StringView::Bytes(bytes) if parts.layout == SHARED => bytes.len() + size_of::<Vec<u8>>() + 16,
+            StringView::Bytes(bytes) if parts.layout == SHARED => bytes.len() + size_of::<LargeBytes>() + 16,
             _ => self.object().map_or(0, Object::memory),
         };
         slab::taken_len(parts.len()) + outside

@@ -8,8 +8,9 @@ use super::access;
 use super::entry::{Entry, EntryPtr};
 use super::hash::{Key, KeyHasher};
 use super::kind::Encoding;
+use super::large::SharedBytes;
 use super::shard::Shard;
-use super::value::{INLINE_LEN_MAX, NewValue, SharedBytes, StringView};
+use super::value::{INLINE_LEN_MAX, NewValue, StringView};
 use super::{KeyEvent, Keyspace, Loan, Now, Prefetch};
 use crate::types::{Object, Typed};
 
@@ -265,7 +266,11 @@ impl<'a> Keys<'a> {
     /// Sets a string, whatever the key held. Returns whether it existed.
     #[inline]
     pub fn set_string(&mut self, key: Key<'_>, value: &[u8], expire: ExpireChange) -> bool {
-        self.set(key, encoded(value), expire)
+        let new = match self.keyspace.offered(value) {
+            Some(offered) => NewValue::Shared(offered),
+            None => encoded(value),
+        };
+        self.set(key, new, expire)
     }
 
     /// Gives a key the integer that `change` makes of what it holds; its expiry stays. One that is an integer already is
@@ -464,7 +469,7 @@ impl<'a> Keys<'a> {
             bytes.extend_from_slice(&old_bytes[..kept]);
             bytes.resize(len, 0);
             write(&mut bytes);
-            self.set(key, NewValue::Shared(SharedBytes::new(bytes)), ExpireChange::Keep);
+            self.set(key, NewValue::Shared(SharedBytes::new(bytes.into())), ExpireChange::Keep);
         }
     }
 
@@ -486,7 +491,7 @@ impl<'a> Keys<'a> {
         if bytes.len() <= INLINE_LEN_MAX {
             self.set(key, NewValue::Raw(&bytes), ExpireChange::Keep);
         } else {
-            self.set(key, NewValue::Shared(SharedBytes::new(bytes)), ExpireChange::Keep);
+            self.set(key, NewValue::Shared(SharedBytes::new(bytes.into())), ExpireChange::Keep);
         }
         result
     }
@@ -496,7 +501,7 @@ impl<'a> Keys<'a> {
         if bytes.len() <= INLINE_LEN_MAX {
             self.set(key, NewValue::Raw(&bytes), ExpireChange::Clear);
         } else {
-            self.set(key, NewValue::Shared(SharedBytes::new(bytes)), ExpireChange::Clear);
+            self.set(key, NewValue::Shared(SharedBytes::new(bytes.into())), ExpireChange::Clear);
         }
     }
 

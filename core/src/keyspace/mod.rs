@@ -14,6 +14,7 @@ mod expiry;
 mod hash;
 mod keys;
 mod kind;
+mod large;
 mod loan;
 #[cfg(any(test, fuzzing))]
 pub mod model;
@@ -36,9 +37,10 @@ pub(crate) use self::expiry::{ExpiryIndex, Stamp, Timed};
 pub use self::hash::{HashSeed, Key, KeyHasher};
 pub use self::keys::{Copied, ExpireChange, Keys, WrongType};
 pub use self::kind::{Encoding, Kind};
+pub use self::large::{LargeBytes, SharedBytes};
 pub use self::loan::Loan;
 pub use self::reclaim::ReclaimMark;
-pub use self::value::{Garbage, SharedBytes, StringView};
+pub use self::value::{Garbage, StringView};
 
 use self::loan::Loans;
 use self::reclaim::Reclaim;
@@ -193,6 +195,8 @@ pub struct Keyspace {
     next_due_ms: Option<i64>,
     /// What waits to be freed.
     reclaim: Reclaim,
+    /// Bytes that may become a value as they are.
+    offered: Option<SharedBytes>,
     /// Counters.
     pub stats: KeyspaceStats,
     /// What is written down to `log`.
@@ -255,6 +259,7 @@ impl Keyspace {
             earlier,
             next_due_ms: None,
             reclaim: Reclaim::default(),
+            offered: None,
             stats: KeyspaceStats::default(),
             logs: KeyLog::default(),
             log: Vec::new(),

@@ -16,8 +16,9 @@
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
+use super::large::SharedBytes;
 use super::shard::{FREE_EFFORT_MAX, Shard};
-use super::value::{Garbage, SharedBytes};
+use super::value::Garbage;
 use super::{Database, Keyspace};
 use crate::types::Object;
 

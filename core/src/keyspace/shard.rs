@@ -10,6 +10,7 @@ use alloc::vec::Vec;
 use super::entry::{Entry, EntryPtr};
 use super::expiry::{Earlier, ExpiryIndex, Stamp};
 use super::hash::{Key, KeyHasher};
+use super::large::LargeBytes;
 use super::loan::{Limbo, Loans};
 use super::slab::Slab;
 use super::table::Table;
@@ -197,7 +198,7 @@ impl Shard {
     /// The bytes of a large value, to be changed in place.
     pub(super) fn shared_mut(&mut self, entry: EntryPtr) -> Option<&mut Vec<u8>> {
         // SAFETY: the shard is borrowed mutably for as long as the bytes are.
-        unsafe { entry.shared_mut() }
+        unsafe { entry.shared_mut() }.map(LargeBytes::bytes_mut)
     }
 
     /// The object of an entry, to be changed.

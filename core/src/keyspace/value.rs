@@ -1,18 +1,13 @@
 //! The value of an entry: how it is kept, as it is stored, read and left over.
 
-use alloc::sync::Arc;
-use alloc::vec::Vec;
-
 use super::entry::len_len;
+use super::large::SharedBytes;
 use crate::types::Object;
 
 /// Longest value that is kept inside the entry.
 pub(super) const INLINE_LEN_MAX: usize = 512;
 /// The reference keeps key, expiry and value together up to so many bytes, its own overhead included.
 const EMBEDDED_LEN_MAX: usize = 128;
-
-/// Bytes of a large value, shared between its entry and replies that are being sent.
-pub type SharedBytes = Arc<Vec<u8>>;
 
 /// Layouts of the value, bits 3..7 of the first byte.
 pub(super) const INT: u8 = 0;
