@@ -281,9 +281,13 @@ impl Group {
         Some(pending)
     }
 
-    /// Adds a pending entry whose owner is yet to be named, while a group is loaded. `false` if it is there.
+    /// Adds a pending entry whose owner is yet to be named, while a group is loaded. `false` if it is there, and stays.
     pub(super) fn add_unowned(&mut self, id: StreamId, delivery_time: i64, delivery_count: u64) -> bool {
-        self.pending.insert(id, Pending { consumer: NOBODY, delivery_time, delivery_count }).is_none()
+        let before = self.pending.insert(id, Pending { consumer: NOBODY, delivery_time, delivery_count });
+        if let Some(before) = before {
+            self.pending.insert(id, before);
+        }
+        before.is_none()
     }
 
     /// Names the owner of such an entry; gives who owned it before, and `None` if it is not pending.

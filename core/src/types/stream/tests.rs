@@ -279,6 +279,8 @@ fn loading_refuses_what_does_not_fit() {
     assert_eq!(loader.pending(id(4), 1, 1), Ok(()));
     assert_eq!(loader.owns(first, id(3)), Ok(()));
     assert_eq!(loader.owns(first, id(3)), Err(LoadError::Owner));
+    assert_eq!(loader.pending(id(3), 9, 9), Err(LoadError::Duplicate));
+    assert_eq!(loader.owns(first, id(3)), Err(LoadError::Owner), "what is refused changes nothing");
     assert_eq!(loader.finish().err(), Some(LoadError::Owner));
 }
 
