@@ -9,8 +9,9 @@ TOKEN = re.compile(
     r"""|(?P<char>\bb?'(?:\\(?:u\{[^}]*\}|x..|.)|[^'\\\n])'|'(?:\\(?:u\{[^}]*\}|x..|.)|[^'\\\n])')""",
     re.S,
 )
-# `any` counts only beside other ways of testing: what a feature turns on as well is no test code.
-TEST_CFG = re.compile(r"#\[cfg\((?:test|all\(test\b[^\]]*|any\((?:test|fuzzing|loom|miri|[,\s])+\))\)\]\s*")
+# `any` counts only beside other ways of testing: what a feature turns on as well is no test code; what needs a feature besides is.
+TEST_ANY = r"any\((?:test|fuzzing|loom|miri|[,\s])+\)"
+TEST_CFG = re.compile(rf"#\[cfg\((?:test|all\(test\b[^\]]*|{TEST_ANY}|all\(feature\s*=\s*,\s*{TEST_ANY}\))\)\]\s*")
 MODULE = re.compile(r"(?:pub(?:\([a-z]+\))?\s+)?mod\s+(\w+)\s*;")
 FUNCTION = re.compile(r"\bfn\s+(\w+)")
 

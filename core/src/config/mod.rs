@@ -11,6 +11,8 @@
 
 mod check;
 mod directive;
+#[cfg(any(test, fuzzing))]
+pub mod model;
 mod rewrite;
 mod settings;
 mod special;

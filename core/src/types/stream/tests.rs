@@ -4,7 +4,7 @@ use alloc::string::String;
 use alloc::vec;
 use alloc::vec::Vec;
 
-use super::model::{check_node, run, some_op};
+use super::model::{check_loading, check_node, run, some_op};
 use super::{
     Ack, AddError, AddId, Counters, Group, GroupLoader, LoadError, NodeLimits, SetId, SetIdError, Stream,
     StreamId, StreamLoader, TrimMode, TrimTo,
@@ -345,4 +345,13 @@ fn broken_nodes_are_refused_or_harmless() {
         accepted += usize::from(check_node(node_id, &bytes, rng.below(3)));
     }
     assert!(cfg!(miri) || accepted > 50);
+}
+
+#[test]
+fn any_parts_of_a_data_file_are_refused_or_harmless() {
+    let mut rng = Rng::new(22);
+    let rounds = if cfg!(miri) { 20 } else { 4_000 };
+    let mut some = |len: u64| (0..len).map(|_| rng.below(256).to_le_bytes()[0]).collect::<Vec<u8>>();
+    let read = (0..rounds).filter(|round| check_loading(&some(round % 200))).count();
+    assert!(cfg!(miri) || read > 50, "{read}");
 }

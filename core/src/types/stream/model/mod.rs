@@ -4,6 +4,7 @@
 //! for each group. Read counters are compared with a plain count where they are bound to be right.
 
 mod compare;
+mod loading;
 mod nodes;
 mod random;
 
@@ -16,6 +17,7 @@ use super::{
 };
 use crate::rng::Rng;
 
+pub use self::loading::check_loading;
 pub use self::nodes::check_node;
 pub use self::random::some_op;
 
