@@ -204,7 +204,7 @@ impl ShutdownFlags {
 }
 
 /// The values that the server reads often.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[expect(missing_docs, reason = "each is the directive of its name")]
 pub struct Settings {
     pub proto_max_bulk_len: u64,

@@ -40,8 +40,7 @@ pub(super) fn normalize(special: Special, args: &[&[u8]], old: &[u8]) -> Normal 
         Special::OomValues => oom_values(args),
         Special::Notify => notify(args.first().copied().unwrap_or(b"")),
         Special::Bind if listed.len() > BIND_ADDRESSES_MAX => fail("Too many bind addresses specified."),
-        //= valkey 9.1 bind: an empty one of several addresses is none that can be bound
-        Special::Bind if listed.iter().any(|address| address.is_empty()) => {
+        Special::Bind if !listed.iter().all(|address| may_be_bound(address)) => {
             fail("Failed to bind to specified addresses.")
         }
         Special::Bind => Ok(listed.join(&b' ')),
@@ -52,6 +51,13 @@ pub(super) fn normalize(special: Special, args: &[&[u8]], old: &[u8]) -> Normal 
 
 fn fail(why: &str) -> Normal {
     Err(why.to_string())
+}
+
+/// Whether a word can be an address. No address has blanks or quotes, which would take the line apart that CONFIG REWRITE
+/// writes.
+fn may_be_bound(word: &[u8]) -> bool {
+    //= valkey 9.1 bind: an empty one of several addresses is none that can be bound
+    !word.is_empty() && !word.iter().any(|byte| *byte <= b' ' || matches!(byte, b'"' | b'\''))
 }
 
 /// The number that all of `text` is to C's `strtoll`: blanks and a sign before it allowed, nothing is zero, too
@@ -249,7 +255,8 @@ mod tests {
         assert_eq!(normal(Special::Bind, &["127.0.0.1", "-::1"]).unwrap(), "127.0.0.1 -::1");
         assert!(normal(Special::Bind, &["a"; 17]).is_err());
         //= valkey 9.1 bind: an empty one of several addresses is none that can be bound
-        for words in [["127.0.0.1", ""], ["", "127.0.0.1"], ["", ""]] {
+        let odd = [["a\"b", "::1"], ["it's", "::1"], ["a b", "::1"], ["\0", "::1"], ["::1", "\t"]];
+        for words in [["127.0.0.1", ""], ["", "127.0.0.1"], ["", ""]].into_iter().chain(odd) {
             assert_eq!(normal(Special::Bind, &words), Err("Failed to bind to specified addresses.".into()));
         }
         assert_eq!(normal(Special::Percentiles, &["50.0", "99.9", "100"]).unwrap(), "50 99.9 100");

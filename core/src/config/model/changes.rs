@@ -70,10 +70,9 @@ impl Request {
                 .any(|(asked, _)| Config::directive(asked).is_some_and(|known| known.name == name))
         };
         assert!(changes.iter().all(|change| named(change.name)));
-        for directive in Config::directives() {
-            let old = before.value(directive.name);
+        for ((directive, old), new) in Config::directives().iter().zip(&before.values).zip(&config.values) {
             let told = changes.iter().find(|change| change.name == directive.name);
-            assert!(told.map_or(old == config.value(directive.name), |change| old == Some(&change.old)));
+            assert!(told.map_or(old == new, |change| *old == change.old), "{}", directive.name);
         }
         let mut back = config.clone();
         back.revert(&changes);
@@ -112,8 +111,8 @@ pub fn check_changes(data: &[u8]) -> usize {
     }
     check_shown(&config);
     turn_off_unbuilt(&mut config);
-    let extent = if data.len().is_multiple_of(8) { RewriteExtent::All } else { RewriteExtent::Changed };
-    check_rewrite(b"", &config, extent);
+    let extent = if data.len().is_multiple_of(64) { RewriteExtent::All } else { RewriteExtent::Changed };
+    check_rewrite(b"", &[], &config, extent);
     made
 }
 

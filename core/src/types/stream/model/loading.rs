@@ -32,9 +32,9 @@ pub fn check_loading(mut data: &[u8]) -> bool {
     let odd = take(&mut data);
     let counters = Counters {
         len: len ^ u64::from(odd / 128),
-        last_id: if odd % 128 == 0 { newest } else { StreamId::MAX },
+        last_id: if odd.is_multiple_of(128) { newest } else { StreamId::MAX },
         max_deleted_id: StreamId::new(u64::from(odd), 0),
-        entries_added: (odd % 2 == 0).then(|| u64::from(odd)),
+        entries_added: odd.is_multiple_of(2).then(|| u64::from(odd)),
     };
     let mut stream = loader.finish(&counters);
     if let Ok(stream) = &stream {
