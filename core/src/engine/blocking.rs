@@ -18,6 +18,8 @@ use alloc::vec::Vec;
 use core::ops::Range;
 
 use super::context::OwnedArgs;
+#[cfg(any(test, fuzzing))]
+use super::session::Clients;
 use super::session::{ClientSlot, Session};
 use super::watch::DbKey;
 use crate::keyspace::{Kind, ReclaimMark};
@@ -270,6 +272,40 @@ impl Blocking {
     /// Who is next to wait for memory, and for how much of it.
     pub(super) fn first_for_memory(&mut self) -> Option<&mut (ClientSlot, ReclaimMark)> {
         self.for_memory.front_mut()
+    }
+
+    /// Recounts everything; no command runs, and whoever could be served was.
+    #[cfg(any(test, fuzzing))]
+    pub(super) fn check(&self, clients: &Clients) {
+        assert!(self.ready.is_empty() && self.is_ready.is_empty(), "all ready keys were looked at");
+        let (mut by_key, mut deadlines, mut on_deletes, mut for_memory) = (
+            BTreeMap::<DbKey, BTreeMap<u64, ClientSlot>>::new(),
+            BTreeSet::new(),
+            BTreeMap::new(),
+            BTreeSet::new(),
+        );
+        let waiting = clients.slots().filter_map(|slot| Some((slot, clients.get(slot)?.blocked.as_ref()?)));
+        let mut waiting_len = 0;
+        for (slot, blocked) in waiting {
+            waiting_len += 1;
+            assert!(blocked.turn < self.next_turn);
+            deadlines.extend(blocked.deadline_ms.map(|at| (at, slot)));
+            for place in blocked.keys.iter().map(|key| (blocked.db, key.clone())) {
+                by_key.entry(place.clone()).or_default().insert(blocked.turn, slot);
+                if blocked.wants_deletes {
+                    *on_deletes.entry(place).or_insert(0usize) += 1;
+                }
+            }
+            if blocked.keys.is_empty() {
+                for_memory.insert(slot);
+            }
+        }
+        assert_eq!(self.len, waiting_len);
+        assert_eq!(self.by_key, by_key, "keys that are waited for");
+        assert_eq!(self.on_deletes, on_deletes, "keys whose end is waited for");
+        assert_eq!(self.deadlines, deadlines, "ends of waits");
+        assert_eq!(self.for_memory.len(), for_memory.len());
+        assert!(self.for_memory.iter().all(|(slot, _)| for_memory.contains(slot)), "who waits for memory");
     }
 
     /// A client whose time is over.

@@ -187,9 +187,17 @@ impl ClientMemory {
         }
     }
 
+    /// The clients that an account is kept of, and a sum in it.
+    #[cfg(any(test, fuzzing))]
+    pub(super) fn charged(&self) -> impl Iterator<Item = ClientSlot> + '_ {
+        let holds = |account: &Account| account.bytes + account.claimed > 0 || account.place.is_some();
+        let accounts = self.accounts.iter().zip(0..);
+        accounts.filter(move |(account, _)| holds(account)).map(|(_, slot)| ClientSlot(slot))
+    }
+
     /// Recounts everything.
-    #[cfg(test)]
-    fn check(&self) {
+    #[cfg(any(test, fuzzing))]
+    pub(super) fn check(&self) {
         let sum = |leaves: bool| -> u64 {
             self.accounts.iter().filter(|account| account.leaves == leaves).map(|account| account.bytes).sum()
         };

@@ -8,6 +8,8 @@
 //! Invariant: a request that is refused or postponed has changed no key.
 
 mod blocking;
+#[cfg(any(test, fuzzing))]
+mod check;
 pub mod client_memory;
 mod clock;
 pub mod commandlog;
@@ -16,6 +18,8 @@ mod error;
 mod evict;
 pub mod host;
 pub mod latency;
+#[cfg(any(test, fuzzing))]
+pub mod model;
 mod monitor;
 mod multi;
 mod notify;

@@ -6,6 +6,8 @@
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 
+#[cfg(any(test, fuzzing))]
+use super::session::Clients;
 use super::session::{ClientId, ClientSlot, Session};
 use super::shared::{Delivery, Shared};
 use crate::glob::{Case, glob_match};
@@ -107,6 +109,24 @@ impl PubSub {
     /// The names that somebody listens to.
     pub fn names(&self, topic: Topic) -> impl Iterator<Item = &[u8]> {
         self.topics[topic.index()].keys().map(Vec::as_slice)
+    }
+
+    /// Recounts everything; no command runs.
+    #[cfg(any(test, fuzzing))]
+    pub(super) fn check(&self, clients: &Clients) {
+        let mut topics: [BTreeMap<Vec<u8>, Listeners>; 3] = Default::default();
+        for session in clients.slots().filter_map(|slot| clients.get(slot)) {
+            let mut bytes = 0;
+            for (topic, names) in topics.iter_mut().zip(&session.subscriptions) {
+                for name in names {
+                    bytes += name.len() + SUBSCRIPTION_BYTES;
+                    let listeners = topic.entry(name.clone()).or_default();
+                    listeners.insert(session.id, (session.slot, session.proto));
+                }
+            }
+            assert_eq!(bytes, session.subscribed_bytes);
+        }
+        assert_eq!(self.topics, topics, "subscriptions");
     }
 
     /// A session speaks another protocol from now on.

@@ -109,6 +109,21 @@ impl Watches {
         }
     }
 
+    /// Recounts everything; no command runs.
+    #[cfg(any(test, fuzzing))]
+    pub(super) fn check(&self, clients: &Clients) {
+        assert!(self.own.is_empty(), "a command has been told everything");
+        let mut by_key: BTreeMap<DbKey, BTreeSet<ClientSlot>> = BTreeMap::new();
+        for session in clients.slots().filter_map(|slot| clients.get(slot)) {
+            let bytes: usize = session.watched.keys().map(|(_, key)| key.len() + WATCH_BYTES).sum();
+            assert_eq!(bytes, session.watched_bytes);
+            for place in session.watched.keys() {
+                by_key.entry(place.clone()).or_default().insert(session.slot);
+            }
+        }
+        assert_eq!(self.by_key, by_key, "watched keys");
+    }
+
     /// The watched keys of a database.
     pub(super) fn keys_of(&self, db: u32) -> Vec<DbKey> {
         self.by_key

@@ -399,14 +399,23 @@ impl Shard {
     pub(super) fn check(&self) {
         let all: Vec<Entry<'_>> = (0..self.table.buckets()).flat_map(|bucket| self.chain(bucket)).collect();
         assert_eq!(all.len(), self.len());
+        for entry in &all {
+            let key = self.table.hashed(entry.key());
+            assert_eq!(self.find(key), Some(entry.ptr()), "a key leads to its entry");
+            entry.object().into_iter().for_each(Object::check);
+        }
+        let entries: usize = all.iter().map(|entry| entry.ptr().taken_len()).sum();
+        assert_eq!(entries, self.bytes().0, "memory of entries");
         let mut timed: Vec<_> =
             all.iter().filter_map(|e| Some(Stamp { at: e.expire_at()?, id: e.ptr() })).collect();
         timed.sort();
         assert!(timed.iter().copied().eq(self.expiry.iter()));
+        assert_eq!(timed.len(), self.expires_len());
         let noted = |entry: &Entry<'_>| Some(Stamp { at: entry.object()?.noted_due()?, id: entry.ptr() });
         let mut noted: Vec<_> = all.iter().filter_map(noted).collect();
         noted.sort();
         assert!(noted.iter().copied().eq(self.timed_hashes.iter()));
+        assert_eq!(noted.len(), self.timed_hashes_len());
         assert!(timed.iter().chain(&noted).all(|stamp| stamp.at >= self.soonest));
     }
 }

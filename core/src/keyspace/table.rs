@@ -219,6 +219,12 @@ impl Table {
         self.hasher.key(entry.key()).hash
     }
 
+    /// A key with its hash.
+    #[cfg(any(test, fuzzing))]
+    pub(super) fn hashed<'k>(&self, key: &'k [u8]) -> Key<'k> {
+        self.hasher.key(key)
+    }
+
     /// Empties a bucket and its overflow buckets.
     fn take_chain(&mut self, index: usize) -> Vec<EntryPtr> {
         let mut all = Vec::new();

@@ -203,6 +203,23 @@ impl Object {
         noted
     }
 
+    /// Recounts everything.
+    ///
+    /// # Panics
+    /// When something does not hold: the object is empty (a stream may be), its encoding is not well formed, or it has not
+    /// as many elements as it says.
+    #[cfg(any(test, fuzzing))]
+    pub fn check(&self) {
+        assert!(!self.is_empty(), "an empty {}", self.encoding());
+        match self {
+            Self::Hash(hash) => hash.check(),
+            Self::List(list) => super::list::check::verify(list),
+            Self::Set(set) => set.check(),
+            Self::Zset(zset) => zset.check(),
+            Self::Stream(stream) => assert_eq!(stream.validate(), Ok(())),
+        }
+    }
+
     /// That time.
     #[cfg(any(test, fuzzing))]
     pub(crate) fn noted_due(&self) -> Option<i64> {

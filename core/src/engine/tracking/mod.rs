@@ -17,6 +17,8 @@
 mod prefixes;
 mod table;
 
+#[cfg(any(test, fuzzing))]
+use alloc::collections::BTreeMap;
 use alloc::collections::BTreeSet;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -25,6 +27,8 @@ use self::prefixes::Prefixes;
 pub use self::prefixes::{Overlap, overlap};
 use self::table::Table;
 use super::context::Args;
+#[cfg(any(test, fuzzing))]
+use super::session::Clients;
 use super::session::{ClientId, ClientSlot, Session, SessionFlags};
 use super::shared::{Delivery, Shared};
 use crate::commands::keys::find_keys;
@@ -156,6 +160,26 @@ impl Tracking {
     pub(super) fn forget(&mut self, session: &mut Session) {
         self.disable(session);
         self.table.forget(session.id);
+    }
+}
+
+#[cfg(any(test, fuzzing))]
+impl Tracking {
+    /// Recounts everything; no command runs.
+    pub(super) fn check(&self, clients: &Clients) {
+        assert!(!self.has_own(), "a command has been told everything");
+        let sessions = || clients.slots().filter_map(|slot| clients.get(slot));
+        let tracks = |session: &&Session| session.flags.contains(SessionFlags::TRACKING);
+        assert_eq!(sessions().filter(tracks).count(), self.clients);
+        assert!(sessions().all(|session| session.tracking.is_some() == tracks(&session)));
+        let mut wanted: BTreeMap<Name, BTreeSet<ClientId>> = BTreeMap::new();
+        for session in sessions() {
+            for prefix in session.tracking.iter().flat_map(|state| &state.prefixes) {
+                wanted.entry(prefix.clone()).or_default().insert(session.id);
+            }
+        }
+        self.prefixes.check(&wanted);
+        self.table.check(|id| clients.slot_of(id).is_some());
     }
 }
 

@@ -74,6 +74,15 @@ impl Prefixes {
         }
     }
 
+    /// Recounts everything; the prefixes of those who want to know of them are these.
+    #[cfg(any(test, fuzzing))]
+    pub(super) fn check(&self, wanted: &BTreeMap<Name, BTreeSet<ClientId>>) {
+        let listed = self.by_name.iter().map(|(name, audience)| (name, &audience.clients));
+        assert!(listed.eq(wanted), "prefixes and who wants to know of them");
+        let changed = self.by_name.iter().filter(|(_, audience)| !audience.changes.is_empty());
+        assert!(changed.map(|(name, _)| name).eq(&self.changed), "prefixes with keys that have changed");
+    }
+
     /// A key has changed.
     pub(super) fn note(&mut self, key: &[u8], writer: Option<ClientId>) {
         let (mut end, mut own) = (Bound::Included(key), None);

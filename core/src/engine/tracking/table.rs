@@ -158,6 +158,20 @@ impl Table {
         }
     }
 
+    /// Recounts everything; `is_live` tells clients that are not gone.
+    #[cfg(any(test, fuzzing))]
+    pub(super) fn check(&self, is_live: impl Fn(ClientId) -> bool) {
+        let of_key: usize = self.by_key.values().map(Readers::len).sum();
+        assert_eq!(self.items(), of_key);
+        for (&id, keys) in &self.by_reader {
+            assert!(!keys.is_empty() && is_live(id));
+            assert!(keys.iter().all(|key| self.by_key[key].iter().any(|reader| reader == id)));
+        }
+        if !self.is_cleaning() {
+            assert_eq!(self.by_reader.values().map(BTreeSet::len).sum::<usize>(), of_key);
+        }
+    }
+
     fn clean_gone(&mut self) -> bool {
         let Some((id, keys)) = self.gone.last_mut() else { return false };
         let id = *id;
@@ -274,12 +288,7 @@ mod tests {
     }
 
     fn check(table: &Table, oracle: &Oracle, dead: &BTreeSet<u64>) {
-        let of_key: usize = table.by_key.values().map(super::Readers::len).sum();
-        assert_eq!(table.items(), of_key);
-        for (id, keys) in &table.by_reader {
-            assert!(!keys.is_empty() && !dead.contains(id));
-            assert!(keys.iter().all(|key| table.by_key[key].iter().any(|reader| reader == *id)));
-        }
+        table.check(|id| !dead.contains(&id));
         let live: usize = table.by_reader.values().map(BTreeSet::len).sum();
         assert_eq!(live, oracle.by_key.values().map(BTreeSet::len).sum::<usize>());
         if !table.is_cleaning() {

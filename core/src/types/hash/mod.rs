@@ -412,7 +412,11 @@ impl Hash {
     #[cfg(any(test, fuzzing))]
     pub fn check(&self) {
         match &self.0 {
-            Repr::Listpack(listpack) => assert!(listpack.len().is_multiple_of(2)),
+            Repr::Listpack(listpack) => {
+                super::listpack::check::verify(listpack);
+                assert!(listpack.len().is_multiple_of(2));
+                super::listpack::check::are_different(pairs_of(listpack).map(|(name, _)| name));
+            }
             Repr::Table(table) => table.check(),
         }
     }

@@ -122,11 +122,15 @@ fn to_signed(index: usize) -> i64 {
     i64::try_from(index).unwrap_or(i64::MAX)
 }
 
-fn verify(list: &List) {
+/// Recounts everything, and walks through it.
+pub(in crate::types) fn verify(list: &List) {
     match &list.0 {
         Repr::Listpack(listpack) => crate::types::listpack::check::verify(listpack),
         Repr::Quicklist(list) => list.verify(),
     }
+    let mut walked = 0;
+    list.for_each(0..list.len(), Direction::Forward, |_| walked += 1);
+    assert_eq!(walked, list.len());
 }
 
 /// The encoding that a command leaves after it added something to a listpack.

@@ -1,5 +1,6 @@
 //! The listpack against a naive oracle, and its reader against any bytes: for tests and fuzzing.
 
+use alloc::collections::BTreeSet;
 use alloc::vec;
 use alloc::vec::Vec;
 
@@ -59,6 +60,19 @@ pub fn verify(listpack: &Listpack) {
         let text = element.text(&mut scratch);
         assert!(element.is(text));
         assert_eq!(element.len(), text.len());
+    }
+}
+
+/// Checks that no element is there twice.
+///
+/// # Panics
+/// When one is.
+pub(in crate::types) fn are_different<'e>(elements: impl Iterator<Item = Element<'e>>) {
+    let mut seen = BTreeSet::new();
+    for element in elements {
+        let text = element.text(&mut itoa::Buffer::new()).to_vec();
+        assert!(!seen.contains(&text), "{} is there twice", text.escape_ascii());
+        seen.insert(text);
     }
 }
 

@@ -431,6 +431,23 @@ impl Set {
             }
         }
     }
+
+    /// Recounts everything.
+    ///
+    /// # Panics
+    /// When something does not hold.
+    #[cfg(any(test, fuzzing))]
+    pub fn check(&self) {
+        match self {
+            Self::Intset(intset) => {
+                assert_eq!(Intset::from_bytes(intset.as_bytes().to_vec()).as_ref(), Some(intset));
+            }
+            Self::Listpack(listpack) => super::listpack::check::verify(listpack),
+            Self::Table(table) => table.check(),
+        }
+        assert_eq!(self.iter().count(), self.len());
+        super::listpack::check::are_different(self.iter());
+    }
 }
 
 impl Default for Set {

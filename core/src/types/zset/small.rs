@@ -72,6 +72,13 @@ impl Small {
         self.listpack.is_empty()
     }
 
+    /// Recounts everything, but for the order.
+    #[cfg(any(test, fuzzing))]
+    pub(super) fn check(&self) {
+        crate::types::listpack::check::verify(&self.listpack);
+        assert!(self.listpack.len().is_multiple_of(2));
+    }
+
     pub(super) fn memory(&self) -> usize {
         self.listpack.memory()
     }

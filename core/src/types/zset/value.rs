@@ -95,6 +95,26 @@ impl Zset {
         }
     }
 
+    /// Recounts everything.
+    ///
+    /// # Panics
+    /// When something does not hold.
+    #[cfg(any(test, fuzzing))]
+    pub fn check(&self) {
+        match self {
+            Self::Small(small) => small.check(),
+            Self::Large(large) => large.check(),
+        }
+        let mut scratch = itoa::Buffer::new();
+        let pairs = self.iter(0..self.len());
+        let pairs: Vec<_> =
+            pairs.map(|(member, score)| (Score::new(score), member.text(&mut scratch).to_vec())).collect();
+        assert_eq!(pairs.len(), self.len());
+        assert!(pairs.iter().all(|(score, _)| score.is_some()), "no score is NaN");
+        assert!(pairs.is_sorted_by(|before, after| before < after), "in order, none twice");
+        crate::types::listpack::check::are_different(pairs.iter().map(|(_, member)| Element::Bytes(member)));
+    }
+
     /// See [`SortedSet::dismantle`].
     pub fn dismantle(&mut self, budget: usize) -> usize {
         match self {
