@@ -19,7 +19,7 @@ MAY_USE = {
     "vireo-server": {"vireo-core", "vireo-backend"},
     "vireo-benchmark": TOOLS,
     "vireo-floor": TOOLS,
-    "vireo-fuzz": {"vireo-core"},
+    "vireo-fuzz": {"vireo-core", "vireo-server", "vireo-backend-sim"},
 }
 # What tests alone may use.
 TESTS_MAY_USE = {"vireo-backend-suite", "vireo-backend-sim"}
