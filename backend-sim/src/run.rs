@@ -3,6 +3,7 @@
 use core::panic::AssertUnwindSafe;
 use std::io::Write;
 use std::sync::{Arc, mpsc};
+use std::thread::JoinHandle;
 
 use crate::actor::Actor;
 use crate::faults::Faults;
@@ -51,6 +52,9 @@ pub struct Outcome {
     pub threads_left: usize,
 }
 
+/// What became of a run, and the threads that were spawned in it.
+pub(crate) type Report = (Outcome, Vec<JoinHandle<()>>);
+
 impl Outcome {
     pub(crate) fn of(state: &State) -> Self {
         Self {
@@ -66,7 +70,7 @@ impl Outcome {
     }
 }
 
-/// Runs a program until its first thread returns or something fails.
+/// Runs a program until its first thread returns or something fails. When all is well, its threads are gone by then.
 ///
 /// What is left of a run that has failed stays until the process ends: its threads stand still.
 pub fn run(setup: Setup, program: impl FnOnce() + Send + 'static) -> Outcome {
@@ -92,7 +96,13 @@ pub fn run(setup: Setup, program: impl FnOnce() + Send + 'static) -> Outcome {
     let spawned = std::thread::Builder::new().name("main".to_owned()).spawn(body);
     drop(world);
     match (spawned, outcome.recv()) {
-        (Ok(_), Ok(outcome)) => outcome,
+        (Ok(first), Ok((outcome, spawned))) => {
+            if outcome.failure.is_none() && outcome.threads_left == 0 {
+                // How they have ended is in the outcome.
+                spawned.into_iter().chain([first]).for_each(|thread| drop(thread.join()));
+            }
+            outcome
+        }
         (Err(error), _) => Outcome { failure: Some(format!("no thread to run in: {error}")), ..lost() },
         (_, Err(_)) => Outcome { failure: Some("the run was not reported".to_owned()), ..lost() },
     }

@@ -152,7 +152,7 @@ impl World {
         }
         if let Some(report) = state.report.take() {
             // Nobody listens any more: then nobody wants to know.
-            let _ = report.send(Outcome::of(state));
+            let _ = report.send((Outcome::of(state), core::mem::take(&mut state.spawned)));
         }
     }
 }

@@ -86,6 +86,7 @@ impl Threads for SimThreads {
         match spawned {
             Ok(handle) => {
                 state.threads[number].handle = Some(handle.thread().clone());
+                state.spawned.push(handle);
                 Ok(SimThread(number))
             }
             Err(_) => {

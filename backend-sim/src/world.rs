@@ -7,12 +7,13 @@ use core::cell::RefCell;
 use core::sync::atomic::AtomicUsize;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
+use std::thread::JoinHandle;
 
 use crate::actor::{Actor, Told};
 use crate::dice::Dice;
 use crate::faults::{Faults, Planted};
 use crate::network::Network;
-use crate::run::Outcome;
+use crate::run::Report;
 use crate::schedule::ThreadState;
 use crate::trace::{NETWORK, Step, Trace};
 use crate::wall::Wall;
@@ -66,7 +67,9 @@ pub(crate) struct State {
     pub(crate) calls: u64,
     pub(crate) switches: u64,
     pub(crate) failure: Option<String>,
-    pub(crate) report: Option<mpsc::Sender<Outcome>>,
+    pub(crate) report: Option<mpsc::Sender<Report>>,
+    /// The system's threads behind all but the first.
+    pub(crate) spawned: Vec<JoinHandle<()>>,
     due: BTreeMap<(u64, u64), Due>,
     dues: u64,
 }
@@ -104,7 +107,7 @@ pub(crate) fn try_current() -> Option<(Arc<World>, usize)> {
 }
 
 impl World {
-    pub(crate) fn new(seed: u64, faults: Faults, end_ns: u64, report: mpsc::Sender<Outcome>) -> Self {
+    pub(crate) fn new(seed: u64, faults: Faults, end_ns: u64, report: mpsc::Sender<Report>) -> Self {
         let mut dice = Dice::new(seed, STREAM);
         let mut state = State {
             // Never zero: nobody's clock begins there.
@@ -120,6 +123,7 @@ impl World {
             switches: 0,
             failure: None,
             report: Some(report),
+            spawned: Vec::new(),
             due: BTreeMap::new(),
             dues: 0,
             dice,

@@ -426,3 +426,37 @@ impl Drop for Shard {
         while self.dismantle_step().is_some() {}
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use alloc::sync::Arc;
+
+    use super::{Earlier, Loans, NewValue, Shard, Stamp};
+    use crate::keyspace::{HashSeed, KeyHasher};
+
+    /// A shard with a key that expires.
+    fn shard() -> Shard {
+        let hasher = KeyHasher::new(HashSeed([9; 16]));
+        let mut shard = Shard::new(hasher, &Arc::new(Loans::default()), &Earlier::default());
+        shard.insert(hasher.key(b"key"), NewValue::Int(1), Some(5), 0);
+        shard.check();
+        shard
+    }
+
+    #[test]
+    #[should_panic(expected = "assertion")]
+    fn an_expiry_that_is_in_no_index_is_found() {
+        let mut shard = shard();
+        let (at, id) = shard.first_expiry().unwrap();
+        shard.expiry.remove(Stamp { at, id });
+        shard.check();
+    }
+
+    #[test]
+    #[should_panic(expected = "memory of entries")]
+    fn memory_of_no_entry_is_found() {
+        let mut shard = shard();
+        shard.slab.alloc(20);
+        shard.check();
+    }
+}

@@ -114,6 +114,10 @@ impl Frame<'_, '_> {
         if arg.flags.contains(ArgFlags::OPTIONAL) && !self.choice.one_in(3) {
             return;
         }
+        if arg.name == "streams" {
+            // As many IDs as keys.
+            self.count = Some(1 + self.choice.below(2));
+        }
         let times = match self.count {
             Some(count) if arg.flags.contains(ArgFlags::MULTIPLE) => count,
             _ if arg.flags.contains(ArgFlags::MULTIPLE) => 1 + self.choice.below(3),
@@ -203,8 +207,13 @@ pub fn transaction(choice: &mut Choice<'_>) -> Words {
     }
 }
 
-/// A command that makes an object large.
+/// A command that makes an object large, or a consumer group.
 pub fn fill(choice: &mut Choice<'_>) -> Words {
+    if choice.one_in(8) {
+        let (stream, group) = (words::key("stream", choice), [b"g:0", b"g:1"][choice.below(2)].to_vec());
+        let words = [&b"XGROUP"[..], b"CREATE", &stream, &group, b"0", b"MKSTREAM"];
+        return words.map(<[u8]>::to_vec).to_vec();
+    }
     let (name, group, parts) = choice.of(FILLS);
     let mut words = alloc::vec![name.as_bytes().to_vec()];
     if name != "MSET" {
