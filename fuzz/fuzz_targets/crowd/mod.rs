@@ -4,7 +4,7 @@ mod script;
 
 use vireo_backend_sim::{Actor, ConnId, Line, SECOND_NS, Scene, Told};
 use vireo_core::platform::Addr;
-use vireo_core::resp::{Token, token, whole};
+use vireo_core::resp::{Token, token};
 
 use self::script::Event;
 pub use self::script::Script;
@@ -42,6 +42,9 @@ const COUNTED: [&str; 11] = [
 struct Wire {
     conn: Option<ConnId>,
     buf: Vec<u8>,
+    /// Bytes of its tokens that were read, and how many more the first reply needs.
+    read: usize,
+    missing: u64,
 }
 
 /// All clients.
@@ -58,6 +61,7 @@ pub struct Crowd {
 impl Wire {
     fn open(&mut self, scene: &mut Scene<'_>) -> ConnId {
         self.buf.clear();
+        (self.read, self.missing) = (0, 0);
         *self.conn.insert(scene.connect(&Addr::V4([127, 0, 0, 1], 6379), Line::Usual))
     }
 
@@ -72,16 +76,7 @@ impl Wire {
         match told {
             Told::Bytes(_, bytes) => {
                 self.buf.extend_from_slice(bytes);
-                loop {
-                    match whole(&self.buf) {
-                        Ok(Some(len)) => replies.push(self.buf.drain(..len).collect()),
-                        Ok(None) => break,
-                        Err(_) => {
-                            scene.fail(format!("no reply: {}", self.buf.escape_ascii()));
-                            break;
-                        }
-                    }
-                }
+                self.take_whole(&mut replies, scene);
             }
             Told::Ended(conn) => {
                 scene.close(conn);
@@ -91,6 +86,26 @@ impl Wire {
             Told::Connected(_) | Told::Time(_) => {}
         }
         replies
+    }
+}
+
+impl Wire {
+    /// Takes the replies that have become whole. No token is read twice: a long reply may come in very many pieces.
+    fn take_whole(&mut self, replies: &mut Vec<Vec<u8>>, scene: &mut Scene<'_>) {
+        loop {
+            match token(&self.buf[self.read..]) {
+                Ok(Some((token, len))) => {
+                    self.read += len;
+                    self.missing = self.missing.max(1) - 1 + token.followers();
+                    if self.missing == 0 {
+                        replies.push(self.buf.drain(..self.read).collect());
+                        self.read = 0;
+                    }
+                }
+                Ok(None) => return,
+                Err(_) => return scene.fail(format!("no reply: {}", self.buf.escape_ascii())),
+            }
+        }
     }
 }
 
