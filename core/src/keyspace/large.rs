@@ -22,7 +22,8 @@ pub struct LargeBytes {
 }
 
 // With its counts it fits the allocator's class of 48.
-const _: () = assert!(size_of::<LargeBytes>() <= 32);
+#[cfg(not(random_layout))]
+static_assertions::const_assert!(size_of::<LargeBytes>() <= 32);
 
 impl LargeBytes {
     /// Those at `range` of a buffer, or the buffer back when more than a sixteenth of its memory would hold nothing.

@@ -27,7 +27,7 @@ pub(super) enum Node {
     },
 }
 
-#[cfg(target_pointer_width = "64")]
+#[cfg(all(target_pointer_width = "64", not(random_layout)))]
 static_assertions::assert_eq_size!(Node, [u64; 3]);
 
 impl Node {
