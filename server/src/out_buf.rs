@@ -333,7 +333,7 @@ mod tests {
                 let piece: Vec<u8> = (0..round * 97).map(|i| u8::try_from(i % 251).unwrap_or(0)).collect();
                 if round % 7 == 5 {
                     expected.extend_from_slice(&piece);
-                    out.push_shared(std::sync::Arc::new(piece));
+                    out.push_shared(std::sync::Arc::new(piece.into()));
                 } else if round % 3 == 0 {
                     let from = piece.len() / 5;
                     expected.extend_from_slice(&piece[from..]);
