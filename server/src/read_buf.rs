@@ -237,7 +237,7 @@ mod tests {
         let value = lent.clone();
         assert!(!buf.take_back(lent));
         assert_eq!((buf.len(), buf.memory(), value.len()), (0, 0, 39_995));
-        // Too little of it is the value.
+        // It would take more pages than the value.
         buf.keep(b"again");
         assert!(buf.lend(1..2).is_none());
         assert_eq!(buf.pending(), b"again");

@@ -9,6 +9,9 @@ use core::ops::{Deref, Range};
 
 use super::Keyspace;
 
+/// In these units the allocator hands out what is large.
+const PAGE_LEN: usize = 4096;
+
 /// Bytes of a large value, shared between its entry and replies that are being sent.
 pub type SharedBytes = Arc<LargeBytes>;
 
@@ -26,13 +29,15 @@ pub struct LargeBytes {
 static_assertions::const_assert!(size_of::<LargeBytes>() <= 32);
 
 impl LargeBytes {
-    /// Those at `range` of a buffer, or the buffer back when more than a sixteenth of its memory would hold nothing.
+    /// Those at `range` of a buffer, or the buffer back when it takes a page more than they would alone: memory that values of one
+    /// length leave would not do for the others.
     ///
     /// # Errors
     /// The buffer.
     pub fn within(buffer: Vec<u8>, range: Range<usize>) -> Result<Self, Vec<u8>> {
         let (len, capacity) = (buffer.len(), buffer.capacity());
-        if range.start > range.end || range.end > len || capacity - range.len() > capacity / 16 {
+        let is_roomy = capacity.div_ceil(PAGE_LEN) > range.len().div_ceil(PAGE_LEN);
+        if range.start > range.end || range.end > len || is_roomy {
             return Err(buffer);
         }
         match (u32::try_from(range.start), u32::try_from(len - range.end)) {
@@ -134,11 +139,12 @@ mod tests {
     }
 
     #[test]
-    fn a_buffer_is_kept_only_if_it_is_nearly_full_of_the_value() {
-        assert_eq!(LargeBytes::within(framed(70), 3..73).unwrap_err(), framed(70));
-        assert!(LargeBytes::within(framed(75), 3..78).is_ok());
+    fn a_buffer_is_kept_only_if_it_takes_no_page_more_than_the_value() {
+        assert_eq!(LargeBytes::within(framed(4092), 3..4095).unwrap_err(), framed(4092));
+        assert!(LargeBytes::within(framed(4091), 3..4094).is_ok());
+        assert!(LargeBytes::within(framed(8192), 3..8195).is_err());
         let mut roomy = framed(1000);
-        roomy.reserve_exact(100);
+        roomy.reserve_exact(4000);
         assert!(LargeBytes::within(roomy, 3..1003).is_err());
         for outside in [3..1006, 1006..1007] {
             assert!(LargeBytes::within(framed(1000), outside).is_err());
