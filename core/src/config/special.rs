@@ -97,6 +97,12 @@ fn spaced(numbers: &[i64]) -> Vec<u8> {
     texts.join(" ").into_bytes()
 }
 
+/// The class of clients that a word names, as values have it.
+pub(super) fn output_class(name: &[u8]) -> Option<&'static str> {
+    let name: &[u8] = if name.eq_ignore_ascii_case(b"replica") { b"slave" } else { name };
+    OUTPUT_CLASSES.into_iter().find(|class| name.eq_ignore_ascii_case(class.as_bytes()))
+}
+
 fn output_limits(args: &[&[u8]], old: &[u8]) -> Normal {
     if !args.len().is_multiple_of(4) {
         return fail("Wrong number of arguments in buffer limit configuration.");
@@ -104,9 +110,7 @@ fn output_limits(args: &[&[u8]], old: &[u8]) -> Normal {
     let mut fields: Vec<Vec<u8>> = old.split(|&byte| byte == b' ').map(<[u8]>::to_vec).collect();
     for group in args.chunks(4) {
         let [name, hard, soft, seconds] = group else { continue };
-        let name: &[u8] = if name.eq_ignore_ascii_case(b"replica") { b"slave" } else { name };
-        let class = OUTPUT_CLASSES.iter().position(|class| name.eq_ignore_ascii_case(class.as_bytes()));
-        let Some(class) = class else {
+        let Some(class) = output_class(name) else {
             return fail("Invalid client class specified in buffer limit configuration.");
         };
         let seconds = c_integer(seconds, 10).and_then(|seconds| i32::try_from(seconds).ok());
@@ -115,7 +119,8 @@ fn output_limits(args: &[&[u8]], old: &[u8]) -> Normal {
             return fail("Error in hard, soft or soft_seconds setting in buffer limit configuration.");
         };
         let texts = [hard.to_string(), soft.to_string(), seconds.to_string()];
-        let own = fields.chunks_mut(4).nth(class).unwrap_or_default();
+        let is_own = |fields: &&mut [Vec<u8>]| fields.first().is_some_and(|name| *name == class.as_bytes());
+        let own = fields.chunks_mut(4).find(is_own).unwrap_or_default();
         for (field, text) in own.iter_mut().skip(1).zip(texts) {
             *field = text.into_bytes();
         }
