@@ -165,7 +165,9 @@ fn apply(set: &mut SortedSet, model: &mut Model, scan: &mut ScanWatch, op: &Op, 
         }
         Op::Increase(number, by) => {
             let member = member_of(number);
-            let raised = |old: Option<f64>| Score::new(old? + f64::from(by % 16) / 64.0);
+            // Where there is one score only, it stays one.
+            let by = if scores > 1 { f64::from(by % 16) / 64.0 } else { 0.0 };
+            let raised = |old: Option<f64>| Score::new(old? + by);
             let new = model.scores.get(&member).and_then(|score| raised(Some(score.get())));
             let expected = new.map_or(Change::Unchanged, |score| model.insert(&member, score));
             assert_eq!(set.update(&member, raised), expected);
