@@ -201,7 +201,7 @@ impl<P: Platform> Server<P> {
         let outcome = if connection.closing != Closing::No {
             // Nothing more is executed; what arrives is read away so that its end is seen.
             client_io::read::<P::Net>(&mut connection, &mut self.read_buf).map(|_| ())
-        } else if connection.read.is_absent() && connection.expects == 0 && !connection.paused {
+        } else if connection.is_plain() && !connection.paused {
             self.read_shared(&mut connection)
         } else {
             self.read_own(&mut connection)

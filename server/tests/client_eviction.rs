@@ -9,13 +9,8 @@ mod common;
 use alloc::collections::BTreeMap;
 use std::io::Write;
 
-use common::{Raw, TestServer};
+use common::{Raw, TestServer, info_number};
 use redis::Connection;
-
-fn info(client: &mut Connection, name: &str) -> u64 {
-    let text: String = redis::cmd("INFO").arg("all").query(client).unwrap();
-    text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')).unwrap().parse().unwrap()
-}
 
 fn run(client: &mut Connection, line: &str) {
     let mut words = line.split(' ');
@@ -115,12 +110,12 @@ fn the_largest_go_first_and_no_more_than_must() {
                 assert_eq!(count, if other < index { 3 } else { 0 }, "size{other} below {limit}: {left:?}");
             }
         }
-        assert_eq!(info(&mut control, "evicted_clients"), 6);
+        assert_eq!(info_number(&mut control, "evicted_clients"), 6);
         for mut raw in kept.drain(3..) {
             assert_eq!(raw.until_closed(), b"");
         }
         run(&mut control, "CONFIG RESETSTAT");
-        assert_eq!(info(&mut control, "evicted_clients"), 0);
+        assert_eq!(info_number(&mut control, "evicted_clients"), 0);
     }
 }
 
@@ -134,7 +129,7 @@ fn who_may_not_be_evicted_stays() {
     raw.send(&vec![b'v'; 2_999_999]);
     until("the request arrives", || field(&mut control, "kept", "qbuf") == Some(2_999_999));
     // It counts all the same: others go for it, but not those that hold less than there is to win.
-    assert!(info(&mut control, "mem_clients_normal") > 3_000_000);
+    assert!(info_number(&mut control, "mem_clients_normal") > 3_000_000);
     assert!(field(&mut control, "kept", "tot-mem").unwrap() > 3_000_000);
     raw.send(b"v\r\n");
     raw.expect(b"$3000000\r\n");
@@ -164,7 +159,7 @@ fn one_that_is_too_much_goes_before_its_next_command_runs() {
         assert!(!answers.windows(2).any(|pair| pair == b"*1"), "EXEC ran");
         let mut get = |key: &str| redis::cmd("GET").arg(key).query::<Option<u64>>(&mut control).unwrap();
         assert_eq!((get("done"), get("never"), get("k")), (Some(1), None, None));
-        assert_eq!(info(&mut control, "evicted_clients"), 1);
+        assert_eq!(info_number(&mut control, "evicted_clients"), 1);
     }
 }
 
@@ -189,8 +184,8 @@ fn replies_that_nobody_reads_count() {
             false
         });
         assert!(seen > 1_000_000, "{seen}");
-        assert_eq!(info(&mut control, "evicted_clients"), 1);
-        until("its memory is given back", || info(&mut control, "mem_clients_normal") < 200_000);
+        assert_eq!(info_number(&mut control, "evicted_clients"), 1);
+        until("its memory is given back", || info_number(&mut control, "mem_clients_normal") < 200_000);
         for directive in ["", "-threaded"] {
             run(&mut control, &format!("CONFIG SET min-string-size-avoid-copy-reply{directive} 16384"));
         }
@@ -218,9 +213,9 @@ fn listeners_go_before_a_long_pipeline_is_over() {
         }
         pipe.exec(&mut control).unwrap();
         until("it is evicted", || field(&mut control, "listener", "id").is_none());
-        assert_eq!(info(&mut control, "evicted_clients"), 1);
+        assert_eq!(info_number(&mut control, "evicted_clients"), 1);
         // At no time were there forty megabytes.
-        assert!(info(&mut control, "used_memory_peak") < 30_000_000);
+        assert!(info_number(&mut control, "used_memory_peak") < 30_000_000);
     }
 }
 
@@ -234,7 +229,7 @@ fn a_share_follows_maxmemory() {
     assert!(field(&mut control, "first", "qbuf").is_some());
     run(&mut control, "CONFIG SET maxmemory 9mb");
     assert!(field(&mut control, "first", "qbuf").is_none());
-    assert_eq!(info(&mut control, "evicted_clients"), 1);
+    assert_eq!(info_number(&mut control, "evicted_clients"), 1);
     run(&mut control, "CONFIG SET maxmemory 0");
     let _second = half_sent(&server, &mut control, "second", 2_000_000);
     assert!(field(&mut control, "second", "qbuf").is_some());
@@ -271,7 +266,7 @@ fn what_clients_hold_is_told() {
         assert!(after - before > 200 * 50, "{before}, then {after}");
         // The sum is what INFO tells, once the periodic walk has been round.
         until("INFO tells the sum", || {
-            let told = info(&mut control, "mem_clients_normal");
+            let told = info_number(&mut control, "mem_clients_normal");
             let sum: u64 =
                 clients(&mut control).iter().map(|line| line["tot-mem"].parse::<u64>().unwrap()).sum();
             told.abs_diff(sum) < 20_000 && told > 300_000
@@ -303,8 +298,8 @@ fn a_reply_beyond_its_limit_is_not_begun() {
         let mut raw = server.raw();
         raw.send(format!("{command} -999999999\r\n").as_bytes());
         assert_eq!(raw.until_closed(), b"", "{command}");
-        let told = info(&mut control, "client_output_buffer_limit_disconnections");
+        let told = info_number(&mut control, "client_output_buffer_limit_disconnections");
         assert_eq!(told, index as u64 + 1, "{command}");
     }
-    assert!(info(&mut control, "used_memory_peak") < 600 << 20);
+    assert!(info_number(&mut control, "used_memory_peak") < 600 << 20);
 }

@@ -4,7 +4,7 @@
 
 mod common;
 
-use common::TestServer;
+use common::{TestServer, info_number};
 
 /// Writes more than fits; every second key has an expiry. Returns the server and how many writes were refused.
 fn fill(policy: &str) -> (TestServer, usize) {
@@ -28,11 +28,6 @@ fn fill(policy: &str) -> (TestServer, usize) {
     (server, refused)
 }
 
-fn info(client: &mut redis::Connection, name: &str) -> u64 {
-    let text: String = redis::cmd("INFO").arg("all").query(client).unwrap();
-    text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')).unwrap().parse().unwrap()
-}
-
 #[test]
 fn every_policy_keeps_within_the_limit() {
     for policy in [
@@ -46,15 +41,15 @@ fn every_policy_keeps_within_the_limit() {
     ] {
         let (server, refused) = fill(policy);
         let mut client = server.client();
-        let evicted = info(&mut client, "evicted_keys");
-        let used = info(&mut client, "used_memory");
+        let evicted = info_number(&mut client, "evicted_keys");
+        let used = info_number(&mut client, "used_memory");
         assert!(evicted > 1000, "{policy}: {evicted} keys were evicted");
         assert!(used < 4 * 1024 * 1024 + 200_000, "{policy}: {used} bytes are used");
         let keys: u64 = redis::cmd("DBSIZE").query(&mut client).unwrap();
         if policy.starts_with("allkeys") {
             assert_eq!((refused, keys + evicted), (0, 30_000), "{policy}");
             //= valkey 9.1 INFO: what is evicted counts as no change since the last save
-            assert_eq!(info(&mut client, "rdb_changes_since_last_save"), 30_000, "{policy}");
+            assert_eq!(info_number(&mut client, "rdb_changes_since_last_save"), 30_000, "{policy}");
         } else {
             // Once no key with an expiry is left, writes are refused.
             assert!(refused > 0, "{policy}");
@@ -78,8 +73,8 @@ fn what_expires_is_no_change() {
         redis::cmd("SET").arg(index).arg("v").arg("PX").arg(1).exec(&mut client).unwrap();
     }
     while redis::cmd("DBSIZE").query::<u64>(&mut client).unwrap() > 0 {}
-    assert_eq!(info(&mut client, "expired_keys"), 50);
-    assert_eq!(info(&mut client, "rdb_changes_since_last_save"), 50);
+    assert_eq!(info_number(&mut client, "expired_keys"), 50);
+    assert_eq!(info_number(&mut client, "rdb_changes_since_last_save"), 50);
 }
 
 #[test]
@@ -87,7 +82,7 @@ fn without_a_policy_writes_are_refused() {
     let (server, refused) = fill("noeviction");
     let mut client = server.client();
     assert!(refused > 0);
-    assert_eq!(info(&mut client, "evicted_keys"), 0);
+    assert_eq!(info_number(&mut client, "evicted_keys"), 0);
     let mut more =
         (0..100_000).map(|index| redis::cmd("SET").arg(format!("more:{index}")).arg("v").exec(&mut client));
     let error = more.find_map(Result::err).unwrap();
@@ -151,7 +146,7 @@ fn a_smaller_limit_takes_effect_without_a_command() {
         b"SUBSCRIBE __keyevent@0__:evicted\r\n",
         b"*3\r\n$9\r\nsubscribe\r\n$22\r\n__keyevent@0__:evicted\r\n:1\r\n",
     );
-    let limit = info(&mut client, "used_memory") - 1_000_000;
+    let limit = info_number(&mut client, "used_memory") - 1_000_000;
     redis::cmd("CONFIG").arg("SET").arg("maxmemory").arg(limit).exec(&mut client).unwrap();
     // Nothing more is asked for: the events come all the same.
     for _ in 0..90 {
@@ -161,13 +156,13 @@ fn a_smaller_limit_takes_effect_without_a_command() {
         listener.take(usize::from(head[1] - b'0') + 2);
     }
     redis::cmd("CONFIG").arg("SET").arg("maxmemory").arg(0).exec(&mut client).unwrap();
-    let (before, keys) = (info(&mut client, "evicted_keys"), redis::cmd("DBSIZE"));
+    let (before, keys) = (info_number(&mut client, "evicted_keys"), redis::cmd("DBSIZE"));
     let left: u64 = keys.query(&mut client).unwrap();
     assert_eq!(before + left, 300);
     for index in 300..600 {
         redis::cmd("SET").arg(index).arg("x".repeat(10_000)).exec(&mut client).unwrap();
     }
-    assert_eq!(info(&mut client, "evicted_keys"), before);
+    assert_eq!(info_number(&mut client, "evicted_keys"), before);
 }
 
 #[test]

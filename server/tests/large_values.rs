@@ -4,7 +4,7 @@
 
 mod common;
 
-use common::{Raw, TestServer, request};
+use common::{Raw, TestServer, info_number, request};
 
 /// Bytes that differ from place to place, and from seed to seed.
 fn value(len: usize, seed: usize) -> Vec<u8> {
@@ -18,17 +18,6 @@ fn bulk(bytes: &[u8]) -> Vec<u8> {
 /// Sends a request in pieces of this length, so that each may be read alone.
 fn send_split(raw: &mut Raw, bytes: &[u8], piece: usize) {
     bytes.chunks(piece).for_each(|piece| raw.send(piece));
-}
-
-fn number(raw: &mut Raw, words: &[&[u8]]) -> usize {
-    raw.send(&request(words));
-    let mut text = String::new();
-    loop {
-        match raw.take(1)[0] {
-            b'\n' => return text.trim_matches([':', '\r']).parse().unwrap(),
-            byte => text.push(byte.into()),
-        }
-    }
 }
 
 #[test]
@@ -58,7 +47,8 @@ fn what_is_taken_over_is_a_value_like_any() {
         raw.ask(&request(&[b"SET", b"key", &bytes]), b"+OK\r\n");
     }
     raw.ask(b"COPY key copy\r\n", b":1\r\n");
-    let usage = number(&mut raw, &[b"MEMORY", b"USAGE", b"key"]);
+    raw.send(b"MEMORY USAGE key\r\n");
+    let usage: usize = raw.line().trim_start_matches(':').parse().unwrap();
     assert!((100_000..101_000).contains(&usage), "{usage}");
     raw.ask(b"STRLEN key\r\nGETRANGE key 0 3\r\n", &[b":100000\r\n", &*bulk(&bytes[..4])].concat());
     other.ask(b"APPEND key !\r\nSETRANGE key 1 ??\r\n", b":100001\r\n:100001\r\n");
@@ -124,11 +114,7 @@ fn large_and_small_requests_in_one_pipeline() {
 fn nothing_is_kept_when_it_is_gone() {
     let server = TestServer::start(&[]);
     let mut client = server.client();
-    let used = |client: &mut redis::Connection| {
-        let text: String = redis::cmd("INFO").arg("memory").query(client).unwrap();
-        let line = text.lines().find_map(|line| line.strip_prefix("used_memory:").map(str::to_owned));
-        line.unwrap().parse::<u64>().unwrap()
-    };
+    let used = |client: &mut redis::Connection| info_number(client, "used_memory");
     let before = used(&mut client);
     let mut raws: Vec<Raw> = (0..20).map(|_| server.raw()).collect();
     let bytes = value(200_000, 3);

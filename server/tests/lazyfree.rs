@@ -4,13 +4,8 @@
 
 mod common;
 
-use common::TestServer;
+use common::{TestServer, info_number};
 use redis::Connection;
-
-fn info(client: &mut Connection, name: &str) -> u64 {
-    let text: String = redis::cmd("INFO").arg("all").query(client).unwrap();
-    text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')).unwrap().parse().unwrap()
-}
 
 fn run(client: &mut Connection, line: &str) {
     let mut words = line.split(' ');
@@ -25,8 +20,8 @@ fn make(client: &mut Connection, key: &str, len: usize) {
 
 /// Waits until nothing is left to be freed. Returns how much was, and what is in use now.
 fn settled(client: &mut Connection) -> (u64, u64) {
-    assert!((0..50_000).any(|_| info(client, "lazyfree_pending_objects") == 0), "not all is freed");
-    (info(client, "lazyfreed_objects"), info(client, "used_memory"))
+    assert!((0..50_000).any(|_| info_number(client, "lazyfree_pending_objects") == 0), "not all is freed");
+    (info_number(client, "lazyfreed_objects"), info_number(client, "used_memory"))
 }
 
 /// A request of many arguments, which comes in pieces, leaves no list of them behind.
@@ -55,7 +50,7 @@ fn check_unlink(options: &[&str]) {
         ["UNLINK large", "DEL large", "SET large small", "EXPIRE large -1"].iter().enumerate()
     {
         make(&mut client, "large", 60_000);
-        assert!(info(&mut client, "used_memory") > before + 800_000);
+        assert!(info_number(&mut client, "used_memory") > before + 800_000);
         run(&mut client, removal);
         let (freed, used) = settled(&mut client);
         assert_eq!(freed, index as u64 + 1, "{removal}");
@@ -92,14 +87,17 @@ fn who_wants_it_freed_at_once_gets_that() {
     ] {
         run(&mut client, &format!("CONFIG SET {directive} no"));
         run(&mut client, "CONFIG RESETSTAT");
-        let before = info(&mut client, "used_memory");
+        let before = info_number(&mut client, "used_memory");
         make(&mut client, "large", 60_000);
         run(&mut client, "SET other v");
         run(&mut client, removal);
-        let used = info(&mut client, "used_memory");
+        let used = info_number(&mut client, "used_memory");
         assert!(used < before + 500_000, "{removal}: {used} bytes are in use, {before} before");
         assert_eq!(
-            (info(&mut client, "lazyfree_pending_objects"), info(&mut client, "lazyfreed_objects")),
+            (
+                info_number(&mut client, "lazyfree_pending_objects"),
+                info_number(&mut client, "lazyfreed_objects")
+            ),
             (0, 0)
         );
         // UNLINK puts it off whatever they say.

@@ -7,13 +7,8 @@ mod common;
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpStream;
 
-use common::TestServer;
+use common::{TestServer, info};
 use redis::Connection;
-
-fn info(client: &mut Connection, name: &str) -> String {
-    let text: String = redis::cmd("INFO").arg("everything").query(client).unwrap();
-    text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')).unwrap().to_owned()
-}
 
 fn run<T: redis::FromRedisValue>(client: &mut Connection, line: &str) -> T {
     let mut words = line.split(' ');

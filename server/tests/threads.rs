@@ -9,7 +9,7 @@ use core::time::Duration;
 use std::io::{Read, Write};
 use std::net::TcpStream;
 
-use common::{TestServer, request};
+use common::{TestServer, info_number, request};
 use vireo_core::rng::Rng;
 
 /// Options under which every client is lent to a thread.
@@ -190,11 +190,11 @@ fn soak(options: &[&str]) {
     }
     // What the clients held is free again: without the keys there is hardly more than at the start.
     redis::cmd("FLUSHALL").exec(&mut admin).unwrap();
-    while info(&mut admin, "lazyfree_pending_objects") > 0 {}
-    let startup = info(&mut admin, "used_memory_startup");
+    while info_number(&mut admin, "lazyfree_pending_objects") > 0 {}
+    let startup = info_number(&mut admin, "used_memory_startup");
     // Large strings, which are no objects, may still be with a thread that frees them.
-    let is_free = (0..10_000).any(|_| info(&mut admin, "used_memory") < startup + KEPT_MAX);
-    let used = info(&mut admin, "used_memory");
+    let is_free = (0..10_000).any(|_| info_number(&mut admin, "used_memory") < startup + KEPT_MAX);
+    let used = info_number(&mut admin, "used_memory");
     assert!(is_free, "{used} bytes are in use, {startup} at the start");
 }
 
@@ -209,13 +209,6 @@ fn threads_that_come_with_the_load() {
     soak(&["--io-threads", "3"]);
 }
 
-/// The number after a name in INFO.
-fn info(admin: &mut redis::Connection, name: &str) -> u64 {
-    let text: String = redis::cmd("INFO").arg("everything").query(admin).unwrap();
-    let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')).unwrap();
-    line.parse().unwrap()
-}
-
 #[test]
 fn reads_writes_polls_and_frees_are_the_threads() {
     let server = TestServer::start(&ACTIVE);
@@ -224,25 +217,25 @@ fn reads_writes_polls_and_frees_are_the_threads() {
     for _ in 0..50 {
         redis::cmd("SET").arg("k").arg(&value).exec(&mut admin).unwrap();
     }
-    assert!(info(&mut admin, "io_threaded_reads_processed") >= 50);
-    assert!(info(&mut admin, "io_threaded_writes_processed") >= 50);
+    assert!(info_number(&mut admin, "io_threaded_reads_processed") >= 50);
+    assert!(info_number(&mut admin, "io_threaded_writes_processed") >= 50);
     // They poll when results wait for the main thread at the end of its turn, as is soon so with many clients.
     let mut many: Vec<_> = (0..40).map(|_| server.raw()).collect();
     let has_polled = (0..1000).any(|_| {
         many.iter_mut().for_each(|client| client.send(b"PING\r\n"));
         many.iter_mut().for_each(|client| client.expect(b"+PONG\r\n"));
-        info(&mut admin, "io_threaded_poll_processed") > 0
+        info_number(&mut admin, "io_threaded_poll_processed") > 0
     });
     assert!(has_polled);
-    assert!(info(&mut admin, "io_threaded_freed_objects") > 0);
-    assert_eq!(info(&mut admin, "io_threads_active"), 1);
+    assert!(info_number(&mut admin, "io_threaded_freed_objects") > 0);
+    assert_eq!(info_number(&mut admin, "io_threads_active"), 1);
     redis::cmd("CONFIG").arg("SET").arg("io-threads").arg(1).exec(&mut admin).unwrap();
     let text: String = redis::cmd("INFO").arg("cpu").query(&mut admin).unwrap();
     assert!(!text.contains("used_active_time_io_thread_1"), "{text}");
-    let before = info(&mut admin, "io_threaded_reads_processed");
+    let before = info_number(&mut admin, "io_threaded_reads_processed");
     let got: Vec<u8> = redis::cmd("GET").arg("k").query(&mut admin).unwrap();
     assert_eq!(got, value);
-    assert_eq!(info(&mut admin, "io_threaded_reads_processed"), before);
+    assert_eq!(info_number(&mut admin, "io_threaded_reads_processed"), before);
 }
 
 /// Between its requests a client is with the threads; whoever has to do with it finds it there.
@@ -349,7 +342,7 @@ fn values_are_whole_while_they_are_changed() {
     assert!(seen.load(Ordering::Relaxed) > 1000);
     let mut admin = server.client();
     redis::cmd("FLUSHALL").exec(&mut admin).unwrap();
-    let is_free = (0..10_000).any(|_| info(&mut admin, "used_memory_dataset") < KEPT_MAX);
+    let is_free = (0..10_000).any(|_| info_number(&mut admin, "used_memory_dataset") < KEPT_MAX);
     assert!(is_free, "what was removed while it was lent is freed");
 }
 

@@ -9,7 +9,7 @@ mod common;
 use alloc::collections::BTreeMap;
 use std::io::Read;
 
-use common::{Raw, TestServer};
+use common::{Raw, TestServer, info_number};
 
 /// Options under which every client is lent to a thread.
 const THREADS: [&str; 4] = ["--io-threads", "4", "--io-threads-always-active", "yes"];
@@ -106,8 +106,7 @@ fn listener(server: &TestServer) -> (Client, u64) {
 }
 
 fn info(server: &TestServer, name: &str) -> u64 {
-    let text: String = redis::cmd("INFO").arg("all").query(&mut server.client()).unwrap();
-    text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')).unwrap().parse().unwrap()
+    info_number(&mut server.client(), name)
 }
 
 fn wait_for(server: &TestServer, name: &str, value: u64) {

@@ -5,19 +5,9 @@
 
 mod common;
 
-use common::{Raw, TestServer, request};
+use common::{TestServer, request};
 
 /// A reply without parts of its own, or the head of one that has some.
-fn line(raw: &mut Raw) -> String {
-    let mut line = Vec::new();
-    while !line.ends_with(b"\r\n") {
-        let byte = raw.take(1);
-        assert!(!byte.is_empty(), "no more than {:?} came", line.escape_ascii().to_string());
-        line.extend(byte);
-    }
-    String::from_utf8(line).unwrap().trim_end().to_owned()
-}
-
 const OUT_OF_BOUNDS: &str =
     "-ERR value is out of range, value must between -9223372036854775807 and 9223372036854775807";
 
@@ -35,9 +25,9 @@ fn counts_at_the_ends_of_their_range() {
     {
         let mut ask = |count: &str, more: &str| {
             raw.send(format!("{name} {key} {count}{more}\r\n").as_bytes());
-            let head = line(&mut raw);
+            let head = raw.line();
             let parts = head.strip_prefix('*').map_or(0, |len| len.parse().unwrap());
-            (0..2 * parts).for_each(|_| drop(line(&mut raw)));
+            (0..2 * parts).for_each(|_| drop(raw.line()));
             head
         };
         assert_eq!(ask("-9223372036854775808", ""), OUT_OF_BOUNDS, "{name}");
@@ -88,21 +78,21 @@ fn random_fields_among_expired_ones() {
     // They are there until somebody removes them, but nobody is told of them.
     while {
         raw.send(b"HGET h f1999\r\n");
-        line(&mut raw) != "$-1"
+        raw.line() != "$-1"
     } {
-        line(&mut raw);
+        raw.line();
     }
     raw.ask(b"HLEN h\r\n", b":2003\r\n");
     for count in [1, 2, 3, 500] {
         raw.send(format!("HRANDFIELD h {count}\r\n").as_bytes());
-        let found: usize = line(&mut raw)[1..].parse().unwrap();
+        let found: usize = raw.line()[1..].parse().unwrap();
         assert_eq!(found, count.min(3));
-        (0..found).for_each(|_| assert!(line(&mut raw) == "$5" && line(&mut raw).starts_with("kept")));
+        (0..found).for_each(|_| assert!(raw.line() == "$5" && raw.line().starts_with("kept")));
     }
     raw.send(b"HRANDFIELD h -7\r\n");
-    let found: usize = line(&mut raw)[1..].parse().unwrap();
+    let found: usize = raw.line()[1..].parse().unwrap();
     assert!(found <= 7);
-    (0..found).for_each(|_| assert!(line(&mut raw) == "$5" && line(&mut raw).starts_with("kept")));
+    (0..found).for_each(|_| assert!(raw.line() == "$5" && raw.line().starts_with("kept")));
     raw.ask(b"PING\r\n", b"+PONG\r\n");
 }
 
@@ -124,8 +114,8 @@ fn times_of_fields_at_the_end_of_their_range() {
     raw.ask(b"HPEXPIREAT h 9223372036854775807 FIELDS 1 f\r\n", b"*1\r\n:1\r\n");
     raw.ask(b"HPEXPIRETIME h FIELDS 1 f\r\n", b"*1\r\n:9223372036854775807\r\n");
     raw.send(b"HTTL h FIELDS 1 f\r\n");
-    assert_eq!(line(&mut raw), "*1");
-    assert!(line(&mut raw)[1..].parse::<i64>().unwrap() > 9_000_000_000_000_000);
+    assert_eq!(raw.line(), "*1");
+    assert!(raw.line()[1..].parse::<i64>().unwrap() > 9_000_000_000_000_000);
     raw.ask(b"HGET h f\r\n", b"$1\r\nv\r\n");
 }
 
@@ -150,7 +140,7 @@ fn forged_hyperloglogs_are_refused() {
         raw.ask(b"PFCOUNT good bad\r\n", corrupted);
         raw.ask(b"PFMERGE good bad\r\n", corrupted);
         raw.send(b"PFADD bad 1 2 3 4 5 6 7 8 9\r\n");
-        line(&mut raw);
+        raw.line();
     }
     raw.ask(b"PFCOUNT good\r\n", b":3\r\n");
 }
@@ -246,7 +236,7 @@ fn an_integer_that_moves_is_short() {
         [(&long, "1234567", "listpack"), (&long, "abcdefg", "quicklist"), (b"y", "1234567", "quicklist")];
     for (first, moved, encoding) in cases {
         raw.send(b"DEL d s\r\n");
-        line(&mut raw);
+        raw.line();
         raw.ask(&request(&[b"RPUSH", b"d", &[b'x'; 4081]]), b":1\r\n");
         raw.ask(&request(&[b"RPUSH", b"s", first, moved.as_bytes()]), b":2\r\n");
         raw.ask(b"LMOVE s d RIGHT RIGHT\r\n", format!("$7\r\n{moved}\r\n").as_bytes());
@@ -305,7 +295,7 @@ fn secrets_stay_secret_within_a_transaction() {
     assert!(log.contains("(redacted)") && !log.contains("topsecret"), "{log}");
     let mut seen = String::new();
     while !seen.contains("\"PING\" \"end\"") {
-        seen.push_str(&line(&mut monitor));
+        seen.push_str(&monitor.line());
     }
     assert!(!seen.contains("topsecret"), "{seen}");
 }

@@ -87,9 +87,7 @@ impl Wire {
         }
         replies
     }
-}
 
-impl Wire {
     /// Takes the replies that have become whole. No token is read twice: a long reply may come in very many pieces.
     fn take_whole(&mut self, replies: &mut Vec<Vec<u8>>, scene: &mut Scene<'_>) {
         loop {

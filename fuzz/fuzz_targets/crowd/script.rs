@@ -99,7 +99,6 @@ impl Script {
 /// A request, or something like one.
 fn sent(kind: u8, bytes: &[u8], choice: &mut Choice<'_>) -> Vec<u8> {
     let mut whole = request::encode(&match kind {
-        0..16 | 32..36 => request::any(choice),
         16..20 => request::transaction(choice),
         20..22 => request::fill(choice),
         22..25 => request::listening(choice),

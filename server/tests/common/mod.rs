@@ -110,6 +110,17 @@ impl Raw {
         got
     }
 
+    /// Reads a line, without its end.
+    pub(crate) fn line(&mut self) -> String {
+        let mut line = Vec::new();
+        while !line.ends_with(b"\r\n") {
+            let byte = self.take(1);
+            assert!(!byte.is_empty(), "no more than {:?} came", line.escape_ascii().to_string());
+            line.extend(byte);
+        }
+        String::from_utf8(line).unwrap().trim_end().to_owned()
+    }
+
     /// Sends a request and compares the reply.
     pub(crate) fn ask(&mut self, request: &[u8], reply: &[u8]) {
         self.send(request);
@@ -125,6 +136,18 @@ impl Raw {
             Err(error) => panic!("the connection stays open: {error}"),
         }
     }
+}
+
+/// A field of INFO.
+pub(crate) fn info(client: &mut redis::Connection, name: &str) -> String {
+    let text: String = redis::cmd("INFO").arg("everything").query(client).unwrap();
+    let field = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+    field.unwrap_or_else(|| panic!("no {name} in {text}")).to_owned()
+}
+
+/// A field of INFO that is a number.
+pub(crate) fn info_number(client: &mut redis::Connection, name: &str) -> u64 {
+    info(client, name).parse().unwrap()
 }
 
 /// A request as it goes over the wire.
