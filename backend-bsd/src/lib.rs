@@ -1,7 +1,8 @@
 //! Vireo's platform boundary on the BSDs and macOS: kqueue, sockets, clocks, threads, signals.
 //!
 //! Never run on one of these systems so far: `ci/cross` lints and links it for them, and runs it on Linux over libkqueue
-//! (`--cfg kqueue_on_linux`). The other backends have the same files.
+//! (`--cfg kqueue_on_linux`). The other backends have the same files; what all of them
+//! do alike is in `backend-unix`.
 #![cfg(any(
     target_os = "freebsd",
     target_os = "openbsd",
@@ -15,7 +16,6 @@ extern crate alloc;
 
 mod clock;
 mod cpu;
-mod error;
 #[cfg(kqueue_on_linux)]
 #[path = "libkqueue.rs"]
 mod kqueue;
@@ -24,8 +24,8 @@ use rustix::event::kqueue;
 mod net;
 mod poller;
 mod system;
-mod threads;
 
+use vireo_backend_unix::{UnixFiles, UnixThreads};
 use vireo_core::platform::Platform;
 
 pub use self::clock::BsdClock;
@@ -33,7 +33,6 @@ pub use self::cpu::BsdCpu;
 pub use self::net::BsdNet;
 pub use self::poller::{BsdPoller, BsdWaker};
 pub use self::system::BsdSystem;
-pub use self::threads::{BsdThread, BsdThreads};
 
 /// A BSD, or macOS.
 #[derive(Clone, Copy, Debug)]
@@ -43,7 +42,8 @@ impl Platform for Bsd {
     type Net = BsdNet;
     type Poller = BsdPoller;
     type Clock = BsdClock;
-    type Threads = BsdThreads;
+    type Threads = UnixThreads;
+    type Files = UnixFiles;
     type Cpu = BsdCpu;
     type System = BsdSystem;
 }

@@ -15,9 +15,8 @@ use rustix::net::{
     AddressFamily, SocketAddrAny, SocketAddrUnix, SocketType, acceptfrom, bind, getsockname, listen, socket,
     sockopt,
 };
+use vireo_backend_unix::{io_error, std_error};
 use vireo_core::platform::{Addr, IoError, ListenOptions, Net};
-
-use crate::error::{io_error, std_error};
 
 /// Buffers of one vectored write.
 const PIECES_MAX: usize = 64;

@@ -14,9 +14,8 @@ use rustix::net::{
     AddressFamily, RecvFlags, SendFlags, SocketAddrAny, SocketAddrUnix, SocketFlags, SocketType,
     acceptfrom_with, bind, getsockname, listen, recv, send, socket_with, sockopt,
 };
+use vireo_backend_unix::{io_error, std_error};
 use vireo_core::platform::{Addr, IoError, ListenOptions, Net};
-
-use crate::error::{io_error, std_error};
 
 /// Buffers of one vectored write.
 const PIECES_MAX: usize = 64;

@@ -8,9 +8,8 @@ use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
 use rustix::event::{EventfdFlags, Timespec, eventfd};
 use rustix::io::Errno;
 use rustix::pipe::PipeFlags;
+use vireo_backend_unix::io_error;
 use vireo_core::platform::{Event, IoError, Poller, Wake};
-
-use crate::error::io_error;
 
 /// Events fetched by one call.
 const EVENTS_MAX: usize = 1024;

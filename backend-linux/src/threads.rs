@@ -1,64 +1,35 @@
 //! Threads with names, processors to run on, and a place to sleep.
 
-use core::time::Duration;
-
 use rustix::thread::{CpuSet, sched_setaffinity};
-use vireo_core::platform::{IoError, Thread, Threads, Wake};
-
-use crate::error::std_error;
+use vireo_backend_unix::{UnixThread, UnixThreads, UnixUnparker};
+use vireo_core::platform::{IoError, Threads};
 
 /// Linux threads.
 #[derive(Clone, Copy, Debug)]
 pub struct LinuxThreads;
 
-/// A spawned thread.
-#[derive(Debug)]
-pub struct LinuxThread(std::thread::JoinHandle<()>);
-
-impl Thread for LinuxThread {
-    fn unpark(&self) {
-        self.0.thread().unpark();
-    }
-
-    fn join(self) {
-        // A panic aborts the process, so a thread that ends has ended well.
-        let _ = self.0.join();
-    }
-}
-
-/// Wakes a thread.
-#[derive(Clone, Debug)]
-pub struct LinuxUnparker(std::thread::Thread);
-
-impl Wake for LinuxUnparker {
-    fn wake(&self) {
-        self.0.unpark();
-    }
-}
-
 impl Threads for LinuxThreads {
-    type Thread = LinuxThread;
-    type Unparker = LinuxUnparker;
+    type Thread = UnixThread;
+    type Unparker = UnixUnparker;
 
-    fn spawn<F: FnOnce() + Send + 'static>(name: &str, run: F) -> Result<LinuxThread, IoError> {
-        let builder = std::thread::Builder::new().name(name.to_owned());
-        builder.spawn(run).map(LinuxThread).map_err(|error| std_error(&error))
+    fn spawn<F: FnOnce() + Send + 'static>(name: &str, run: F) -> Result<UnixThread, IoError> {
+        UnixThreads::spawn(name, run)
     }
 
-    fn unparker() -> LinuxUnparker {
-        LinuxUnparker(std::thread::current())
+    fn unparker() -> UnixUnparker {
+        UnixThreads::unparker()
     }
 
     fn park() {
-        std::thread::park();
+        UnixThreads::park();
     }
 
     fn park_for(timeout_ns: u64) {
-        std::thread::park_timeout(Duration::from_nanos(timeout_ns));
+        UnixThreads::park_for(timeout_ns);
     }
 
     fn yield_now() {
-        std::thread::yield_now();
+        UnixThreads::yield_now();
     }
 
     fn set_affinity(list: &str) -> bool {
@@ -66,7 +37,7 @@ impl Threads for LinuxThreads {
     }
 
     fn available() -> usize {
-        std::thread::available_parallelism().map_or(1, usize::from)
+        UnixThreads::available()
     }
 }
 

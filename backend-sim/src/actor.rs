@@ -7,6 +7,7 @@ use core::panic::AssertUnwindSafe;
 use vireo_core::platform::Addr;
 
 use crate::dice::Dice;
+use crate::disk::Contents;
 use crate::faults::Faults;
 use crate::network::{GONE_TAG, Line};
 use crate::world::{Due, State};
@@ -107,6 +108,17 @@ impl Scene<'_> {
     pub fn wake_in(&mut self, ns: u64, tag: u64) {
         let at_ns = self.state.now_ns + ns;
         self.state.plan(at_ns, Due::Time(self.actor, tag & !GONE_TAG));
+    }
+
+    /// The disk as a program reads it.
+    pub fn disk(&self) -> Contents {
+        self.state.disk.seen()
+    }
+
+    /// What could be left of the disk if power were lost now.
+    pub fn disk_after_power_loss(&mut self) -> Contents {
+        let torn = self.state.faults.torn_writes;
+        self.state.disk.after_power_loss(torn, &mut self.state.dice)
     }
 
     /// The run has failed.

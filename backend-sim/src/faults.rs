@@ -30,6 +30,8 @@ pub enum Planted {
     WakeLost,
     /// The wall clock shows a time to come, now and then.
     WallClockAhead,
+    /// A file that was synced is not on the disk.
+    SyncLost,
 }
 
 /// What may go wrong.
@@ -65,6 +67,12 @@ pub struct Faults {
     pub no_cpu_times: bool,
     /// A thread cannot be started.
     pub spawn_failures: bool,
+    /// The disk takes long.
+    pub slow_disk: bool,
+    /// The disk fails now and then, and takes little at a time.
+    pub disk_errors: bool,
+    /// When power is lost, of a write that was not synced any of its sectors are on the disk.
+    pub torn_writes: bool,
     /// Another thread goes on after one in so many calls.
     pub switch_one_in: u64,
     /// Which.
@@ -91,6 +99,9 @@ impl Faults {
         clock_jumps: false,
         no_cpu_times: false,
         spawn_failures: false,
+        slow_disk: false,
+        disk_errors: false,
+        torn_writes: false,
         switch_one_in: 8,
         order: Order::Random,
         planted: None,
@@ -118,6 +129,10 @@ impl Faults {
             spawn_failures: dice.one_in(3),
             switch_one_in: [2, 8, 40][dice.index(3)],
             order: if dice.one_in(3) { Order::Priorities } else { Order::Random },
+            // Drawn last, so that a seed's other faults are what they were before there was a disk.
+            slow_disk: dice.one_in(3),
+            disk_errors: dice.one_in(3),
+            torn_writes: dice.one_in(3),
             planted: None,
         }
     }
@@ -141,6 +156,9 @@ impl fmt::Display for Faults {
             ("clock-jumps", self.clock_jumps),
             ("no-cpu-times", self.no_cpu_times),
             ("spawn-failures", self.spawn_failures),
+            ("slow-disk", self.slow_disk),
+            ("disk-errors", self.disk_errors),
+            ("torn-writes", self.torn_writes),
         ];
         write!(f, "latency {}+{} ns, ", self.latency_ns.0, self.latency_ns.1)?;
         write!(f, "a switch in {} calls ({:?})", self.switch_one_in, self.order)?;
@@ -161,7 +179,7 @@ mod tests {
         let texts: std::collections::BTreeSet<String> =
             (0..100).map(|seed| Faults::of_seed(seed).to_string()).collect();
         assert!(texts.len() > 90);
-        for name in ["splits", "resets", "clock-jumps", "spawn-failures"] {
+        for name in ["splits", "resets", "clock-jumps", "spawn-failures", "torn-writes"] {
             let on = (0..300).filter(|&seed| Faults::of_seed(seed).to_string().contains(name)).count();
             assert!((60..140).contains(&on), "{name}: {on}");
         }

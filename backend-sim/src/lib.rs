@@ -1,11 +1,12 @@
-//! Vireo's platform boundary in a simulation: a network, clocks and threads that a seed decides.
+//! Vireo's platform boundary in a simulation: a network, a disk, clocks and threads that a seed decides.
 //!
 //! Whatever is generic over the platform runs in here unchanged, its threads included. Everything that could differ
 //! between two runs is drawn from the seed, so a seed that has found a bug finds it again. Around the program are
 //! [`Actor`]s: clients, and whoever watches over them.
 //!
 //! The files have the names that the other backends have; beside them stand the world (`world.rs`), who runs
-//! (`schedule.rs`), what is on its way (`network.rs`) and what goes wrong ([`Faults`]).
+//! (`schedule.rs`), what is on its way (`network.rs`),
+//! what is not on the disk yet (`disk.rs`) and what goes wrong ([`Faults`]).
 //!
 //! Sources: FoundationDB's simulation ("FoundationDB: A Distributed Unbundled Transactional Key Value Store", 2021, 4);
 //! for [`Order::Priorities`], Burckhardt and others, "A Randomized Scheduler with Probabilistic Guarantees of Finding
@@ -17,8 +18,10 @@ mod actor;
 mod clock;
 mod cpu;
 mod dice;
+mod disk;
 mod error;
 mod faults;
+mod files;
 mod net;
 mod network;
 mod peer;
@@ -39,7 +42,9 @@ pub use self::actor::{Actor, ConnId, Scene, Told};
 pub use self::clock::SimClock;
 pub use self::cpu::SimCpu;
 pub use self::dice::Dice;
+pub use self::disk::Contents;
 pub use self::faults::{Faults, Order, Planted};
+pub use self::files::{DISK_SLOW_MAX_NS, SimFile, SimFiles};
 pub use self::net::{SimNet, SimSocket};
 pub use self::network::Line;
 pub use self::poller::{SimPoller, SimWaker};
@@ -58,6 +63,7 @@ impl Platform for Sim {
     type Poller = SimPoller;
     type Clock = SimClock;
     type Threads = SimThreads;
+    type Files = SimFiles;
     type Cpu = SimCpu;
     type System = SimSystem;
 }

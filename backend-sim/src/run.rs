@@ -6,6 +6,7 @@ use std::sync::{Arc, mpsc};
 use std::thread::JoinHandle;
 
 use crate::actor::Actor;
+use crate::disk::{Contents, Disk};
 use crate::faults::Faults;
 use crate::schedule::Wait;
 use crate::world::{self, State, World};
@@ -16,6 +17,8 @@ pub struct Setup {
     pub seed: u64,
     /// What may go wrong.
     pub faults: Faults,
+    /// What is on the disk.
+    pub files: Contents,
     /// Who acts around the program; each is told the time, with tag 0, when the program listens.
     pub actors: Vec<Box<dyn Actor>>,
     /// Virtual time in which the run must be over, ns.
@@ -78,6 +81,7 @@ pub fn run(setup: Setup, program: impl FnOnce() + Send + 'static) -> Outcome {
     let world = Arc::new(World::new(setup.seed, setup.faults, setup.end_ns, report));
     let mut state = world.lock();
     state.trace.out = setup.trace_to;
+    state.disk = Disk::new(setup.files);
     // The first thread is always there.
     let _ = state.add_thread();
     state.actors.extend(setup.actors.into_iter().map(Some));

@@ -73,13 +73,24 @@ impl World {
         let one_in = state.faults.switch_one_in;
         if state.failure.is_some() || state.dice.one_in(one_in) {
             if state.faults.stalls && state.dice.one_in(50) {
-                let ns = state.dice.between(1000, STALL_MAX_NS);
-                state.threads[me].wait = Wait::Stalled(state.now_ns + ns);
-                state.note(me, "is held up", ns, 0);
+                return self.hold_up(state, me, (1000, STALL_MAX_NS));
             }
             state = self.give_way(state, me);
         }
         state
+    }
+
+    /// Holds a thread up for some time, while others run.
+    pub(crate) fn hold_up<'a>(
+        &'a self,
+        mut state: MutexGuard<'a, State>,
+        me: usize,
+        (least_ns, most_ns): (u64, u64),
+    ) -> MutexGuard<'a, State> {
+        let ns = state.dice.between(least_ns, most_ns);
+        state.threads[me].wait = Wait::Stalled(state.now_ns + ns);
+        state.note(me, "is held up", ns, 0);
+        self.give_way(state, me)
     }
 
     /// Lets somebody else run, if anybody can, and goes on when this thread is picked again.

@@ -7,8 +7,8 @@ use vireo_core::platform::{
 };
 
 use crate::{
-    Actor, ConnId, Faults, Line, Order, Outcome, SECOND_NS, Scene, Setup, SimClock, SimNet, SimPoller,
-    SimSocket, SimSystem, SimThreads, Told, run,
+    Actor, ConnId, Contents, Faults, Line, Order, Outcome, SECOND_NS, Scene, Setup, SimClock, SimNet,
+    SimPoller, SimSocket, SimSystem, SimThreads, Told, run,
 };
 
 /// What a peer does when it is told something; it may keep a number.
@@ -31,7 +31,14 @@ fn addr() -> Addr {
 
 fn setup(seed: u64, faults: Faults, act: Act) -> Setup {
     let peer = Box::new(Peer { kept: 0, act });
-    Setup { seed, faults, actors: vec![peer], end_ns: 1000 * SECOND_NS, trace_to: None }
+    Setup {
+        seed,
+        faults,
+        files: Contents::new(),
+        actors: vec![peer],
+        end_ns: 1000 * SECOND_NS,
+        trace_to: None,
+    }
 }
 
 /// Runs a program without faults, for many schedules.

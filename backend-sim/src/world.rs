@@ -11,6 +11,7 @@ use std::thread::JoinHandle;
 
 use crate::actor::{Actor, Told};
 use crate::dice::Dice;
+use crate::disk::Disk;
 use crate::faults::{Faults, Planted};
 use crate::network::Network;
 use crate::run::Report;
@@ -62,6 +63,7 @@ pub(crate) struct State {
     /// Those that have not ended.
     pub(crate) alive: Vec<usize>,
     pub(crate) network: Network,
+    pub(crate) disk: Disk,
     pub(crate) actors: Vec<Option<Box<dyn Actor>>>,
     pub(crate) trace: Trace,
     pub(crate) calls: u64,
@@ -117,6 +119,7 @@ impl World {
             threads: Vec::new(),
             alive: Vec::new(),
             network: Network::default(),
+            disk: Disk::default(),
             actors: Vec::new(),
             trace: Trace::default(),
             calls: 0,

@@ -6,11 +6,13 @@
 
 extern crate alloc;
 
+mod files;
 mod net;
 mod poller;
 mod process;
 mod threads;
 
+pub use self::files::*;
 pub use self::net::*;
 pub use self::poller::*;
 pub use self::process::*;
@@ -32,7 +34,7 @@ macro_rules! suite {
             a_file_is_not_taken_for_a_socket, many_pieces_in_one_write, names_are_resolved,
             sockets_are_not_inherited, a_parked_thread_wakes, a_thread_is_woken_by_its_unparker,
             a_park_ends_by_itself, processors, clocks_run, processor_time_is_counted, facts_are_plausible,
-            an_ending_signal_wakes_and_is_told_once,
+            files_are_written_and_replaced, an_ending_signal_wakes_and_is_told_once,
         );
     };
     ($platform:ty: $($name:ident),* $(,)?) => {

@@ -10,8 +10,9 @@ TOOLS = {"vireo-core", "vireo-backend"}
 # Our packages, and those of ours that each may depend on.
 MAY_USE = {
     "vireo-core": set(),
-    "vireo-backend-linux": {"vireo-core"},
-    "vireo-backend-bsd": {"vireo-core"},
+    "vireo-backend-unix": {"vireo-core"},
+    "vireo-backend-linux": {"vireo-core", "vireo-backend-unix"},
+    "vireo-backend-bsd": {"vireo-core", "vireo-backend-unix"},
     "vireo-backend-macos": {"vireo-core", "vireo-backend-bsd"},
     "vireo-backend-suite": {"vireo-core"},
     "vireo-backend-sim": {"vireo-core"},
@@ -24,7 +25,7 @@ MAY_USE = {
 # What tests alone may use.
 TESTS_MAY_USE = {"vireo-backend-suite", "vireo-backend-sim"}
 # Rooms of the core that these folders may use; who is not named may use all.
-ROOMS = {"backend-suite": {"platform"}, "backend-sim": {"platform"}, "backend": {"platform"}, "backend-linux": {"platform"}, "backend-bsd": {"platform"}, "backend-macos": {"platform"}}
+ROOMS = {"backend-suite": {"platform"}, "backend-sim": {"platform"}, "backend": {"platform"}, "backend-unix": {"platform"}, "backend-linux": {"platform"}, "backend-bsd": {"platform"}, "backend-macos": {"platform"}}
 USE = re.compile(r"\bvireo_core::(?:\{([^;]*?)\}\s*;|(\w+))", re.S)
 OWN = re.compile(r"\bcrate::(?:\{([^;]*?)\}\s*;|(\w+))", re.S)
 MAP = re.compile(r"^core/.*?(?=^\S)", re.S | re.M)

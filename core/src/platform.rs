@@ -297,6 +297,52 @@ pub trait Threads {
     fn available() -> usize;
 }
 
+/// Files. A path is bytes, as the system has it.
+///
+/// What is written survives the loss of power for certain once the file was synced, and a name once its folder was; before that,
+/// any part of it may. Bytes whose sync has failed may be lost even if a later one succeeds.
+#[cfg(feature = "alloc")]
+pub trait Files {
+    /// A file that is being written; closed when dropped.
+    type File: fmt::Debug + Send;
+
+    /// Reads a whole file.
+    ///
+    /// # Errors
+    /// `NotFound`; others of the system's.
+    fn read(path: &[u8]) -> Result<Vec<u8>, IoError>;
+    /// Makes a file with these permission bits, or empties the one that is there.
+    ///
+    /// # Errors
+    /// The system's.
+    fn create(path: &[u8], permissions: u32) -> Result<Self::File, IoError>;
+    /// Writes behind what was written, as much as the system takes.
+    ///
+    /// # Errors
+    /// `Interrupted`; others of the system's.
+    fn write(file: &mut Self::File, bytes: &[u8]) -> Result<usize, IoError>;
+    /// Waits until what was written is on the disk.
+    ///
+    /// # Errors
+    /// The system's.
+    fn sync(file: &mut Self::File) -> Result<(), IoError>;
+    /// Gives a file another name at once, in the place of whoever has it.
+    ///
+    /// # Errors
+    /// The system's.
+    fn rename(from: &[u8], to: &[u8]) -> Result<(), IoError>;
+    /// Removes a file.
+    ///
+    /// # Errors
+    /// `NotFound`; others of the system's.
+    fn remove(path: &[u8]) -> Result<(), IoError>;
+    /// Waits until the names in a folder are on the disk.
+    ///
+    /// # Errors
+    /// The system's.
+    fn sync_folder(path: &[u8]) -> Result<(), IoError>;
+}
+
 /// Processor time, µs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct CpuTime {
@@ -355,6 +401,9 @@ pub trait Platform: Sized + 'static {
     type Clock: Clock;
     /// Threads.
     type Threads: Threads;
+    /// Files.
+    #[cfg(feature = "alloc")]
+    type Files: Files;
     /// Processor time.
     type Cpu: CpuSampler;
     /// The rest.

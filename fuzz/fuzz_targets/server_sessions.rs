@@ -6,7 +6,7 @@ mod crowd;
 
 use crowd::{Crowd, Script};
 use libfuzzer_sys::fuzz_target;
-use vireo_backend_sim::{SECOND_NS, Setup, Sim, run};
+use vireo_backend_sim::{Contents, SECOND_NS, Setup, Sim, run};
 
 #[global_allocator]
 static ALLOCATOR: vireo_server::alloc::Counted = vireo_server::alloc::Counted;
@@ -27,6 +27,7 @@ fuzz_target!(|data: &[u8]| {
     let setup = Setup {
         seed: script.seed,
         faults: script.faults.clone(),
+        files: Contents::new(),
         actors: vec![Box::new(Crowd::new(script))],
         end_ns: END_NS,
         trace_to: None,

@@ -44,7 +44,7 @@ fn exit_code(well: bool) -> ExitCode {
 }
 
 fn start<P: Platform>(run: &RunArgs, has_arguments: bool) -> ExitCode {
-    let loaded = match config_file::load(run) {
+    let loaded = match config_file::load::<P::Files>(run) {
         Ok(loaded) => loaded,
         Err(error) => {
             eprintln!("{error}");
@@ -84,7 +84,7 @@ fn start<P: Platform>(run: &RunArgs, has_arguments: bool) -> ExitCode {
 /// Why it cannot run.
 pub fn run_within<P: Platform>(arguments: &[Vec<u8>]) -> Result<(), String> {
     let Asked::Run(run) = args::parse(arguments) else { return Err("not asked to run".to_owned()) };
-    let loaded = config_file::load(&run).map_err(|error| error.to_string())?;
+    let loaded = config_file::load::<P::Files>(&run).map_err(|error| error.to_string())?;
     log::configure(&loaded.config);
     let process = Process::new(&loaded.config, Supervisor::None, false);
     let mut server = open::<P>(&loaded, process)?;

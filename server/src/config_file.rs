@@ -8,15 +8,15 @@
 use core::fmt;
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
-use std::fs::{File, OpenOptions};
-use std::io::{ErrorKind, Read, Write};
+use std::fs::OpenOptions;
+use std::io::Read;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use vireo_core::commands::table::{self, Command};
 use vireo_core::config::{self, Config, RewriteExtent, split_words};
 use vireo_core::glob::{Case, glob_match};
+use vireo_core::platform::{Files, IoErrorKind};
 
 use crate::args::RunArgs;
 use crate::usage::VERSION;
@@ -100,22 +100,22 @@ pub(crate) struct Loaded {
 }
 
 /// Reads the file, standard input and options, in this order; the last word counts.
-pub(crate) fn load(run: &RunArgs) -> Result<Loaded, LoadError> {
+pub(crate) fn load<F: Files>(run: &RunArgs) -> Result<Loaded, LoadError> {
     let mut loaded = Loaded::default();
     if let Some(file) = &run.file {
         // Kept absolute: the working folder may change before it is written anew.
         let path = Path::new(OsStr::from_bytes(file));
         let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
-        loaded.take_all(Source::file(&path, 0)?)?;
+        loaded.take_all::<F>(Source::file::<F>(&path, 0)?)?;
         loaded.path = Some(path);
     }
     if run.stdin {
         let mut text = Vec::new();
         let read = std::io::stdin().lock().read_to_end(&mut text);
         read.map_err(|error| LoadError::Unreadable { path: "-".to_owned(), why: error_text(&error) })?;
-        loaded.take_all(Source::text("standard input", text))?;
+        loaded.take_all::<F>(Source::text("standard input", text))?;
     }
-    loaded.take_all(Source::text("the command line", run.lines.clone()))?;
+    loaded.take_all::<F>(Source::text("the command line", run.lines.clone()))?;
     loaded.finish()?;
     Ok(loaded)
 }
@@ -136,11 +136,11 @@ impl Source {
         Self { name: name.to_owned(), text, read: 0, line: 0, depth: 0 }
     }
 
-    fn file(path: &Path, depth: usize) -> Result<Self, LoadError> {
+    fn file<F: Files>(path: &Path, depth: usize) -> Result<Self, LoadError> {
         let name = path.display().to_string();
-        match std::fs::read(path) {
+        match F::read(path.as_os_str().as_bytes()) {
             Ok(text) => Ok(Self { depth, ..Self::text(&name, text) }),
-            Err(error) => Err(LoadError::Unreadable { path: name, why: error_text(&error) }),
+            Err(error) => Err(LoadError::Unreadable { path: name, why: error.to_string() }),
         }
     }
 
@@ -165,7 +165,7 @@ impl Source {
 
 impl Loaded {
     /// Takes all lines of a text, with those of the files it includes in their places.
-    fn take_all(&mut self, first: Source) -> Result<(), LoadError> {
+    fn take_all<F: Files>(&mut self, first: Source) -> Result<(), LoadError> {
         let mut open = vec![first];
         while let Some(source) = open.last_mut() {
             let Some(place) = source.next_line() else {
@@ -184,7 +184,7 @@ impl Loaded {
                 }
                 Ok(Some(included)) => {
                     for path in expand(&included).iter().rev() {
-                        open.push(Source::file(path, depth)?);
+                        open.push(Source::file::<F>(path, depth)?);
                     }
                 }
                 Err(why) => return Err(LoadError::Line(place, why)),
@@ -333,44 +333,54 @@ pub(crate) fn error_text(error: &std::io::Error) -> String {
 }
 
 /// Writes a configuration file anew, in place of the old one at once.
-pub(crate) fn rewrite(path: &str, config: &Config, extent: RewriteExtent) -> Result<(), String> {
-    let path = Path::new(path);
-    let old = match std::fs::read(path) {
+pub(crate) fn rewrite<F: Files>(path: &str, config: &Config, extent: RewriteExtent) -> Result<(), String> {
+    let old = match F::read(path.as_bytes()) {
         Ok(old) => old,
-        Err(error) if error.kind() == ErrorKind::NotFound => Vec::new(),
-        Err(error) => return Err(error_text(&error)),
+        Err(error) if error.kind == IoErrorKind::NotFound => Vec::new(),
+        Err(error) => return Err(error.to_string()),
     };
-    let mut scratch = path.as_os_str().to_owned();
-    scratch.push(format!(".{}.tmp", std::process::id()));
-    let scratch = Path::new(&scratch);
-    replace(path, scratch, &config::rewrite(&old, config, extent)).map_err(|error| {
+    let scratch = format!("{path}.{}.tmp", std::process::id());
+    replace::<F>(path, &scratch, &config::rewrite(&old, config, extent)).inspect_err(|_| {
         // The scratch file is of no use to anybody; that it cannot be removed changes nothing.
-        let _ = std::fs::remove_file(scratch);
-        error_text(&error)
+        let _ = F::remove(scratch.as_bytes());
     })
 }
 
 /// Puts a text into a file so that a crash at any moment leaves the old text or the new one.
-fn replace(path: &Path, scratch: &Path, text: &[u8]) -> std::io::Result<()> {
-    let mut file =
-        OpenOptions::new().write(true).create(true).truncate(true).mode(FILE_MODE).open(scratch)?;
-    file.write_all(text)?;
-    file.sync_all()?;
-    std::fs::rename(scratch, path)?;
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    File::open(folder)?.sync_all()
+fn replace<F: Files>(path: &str, scratch: &str, text: &[u8]) -> Result<(), String> {
+    let mut file = F::create(scratch.as_bytes(), FILE_MODE).map_err(|error| error.to_string())?;
+    let mut left = text;
+    while !left.is_empty() {
+        match F::write(&mut file, left) {
+            Ok(0) => return Err("the file takes nothing more".to_owned()),
+            Ok(count) => left = left.get(count..).unwrap_or(b""),
+            Err(error) if error.kind == IoErrorKind::Interrupted => {}
+            Err(error) => return Err(error.to_string()),
+        }
+    }
+    let folder = Path::new(path).parent().filter(|folder| !folder.as_os_str().is_empty());
+    let folder = folder.unwrap_or(Path::new(".")).as_os_str().as_bytes();
+    F::sync(&mut file)
+        .and_then(|()| F::rename(scratch.as_bytes(), path.as_bytes()))
+        .and_then(|()| F::sync_folder(folder))
+        .map_err(|error| error.to_string())
 }
 
 #[cfg(test)]
 mod tests {
     use std::path::Path;
 
+    use vireo_backend::Backend;
+    use vireo_core::platform::Platform;
+
     use super::{LoadError, Loaded, RewriteExtent, Source, load, rewrite};
     use crate::args::RunArgs;
 
+    type Files = <Backend as Platform>::Files;
+
     fn read(text: &str) -> Result<Loaded, (usize, String)> {
         let mut loaded = Loaded::default();
-        let taken = loaded.take_all(Source::text("test", text.as_bytes().to_vec()));
+        let taken = loaded.take_all::<Files>(Source::text("test", text.as_bytes().to_vec()));
         match taken.and_then(|()| loaded.finish()) {
             Ok(()) => Ok(loaded),
             Err(LoadError::Line(place, why)) => Err((place.line, why)),
@@ -380,7 +390,7 @@ mod tests {
 
     fn load_file(file: &Path, lines: &str) -> Result<Loaded, LoadError> {
         let file = Some(file.as_os_str().as_encoded_bytes().to_vec());
-        load(&RunArgs { file, stdin: false, lines: lines.into() })
+        load::<Files>(&RunArgs { file, stdin: false, lines: lines.into() })
     }
 
     #[test]
@@ -496,15 +506,15 @@ mod tests {
         std::fs::write(&path, "# mine\ntimeout 1\n").unwrap();
         let mut loaded = load_file(&path, "").unwrap();
         loaded.config.set_by_host("timeout", "5");
-        rewrite(path.to_str().unwrap(), &loaded.config, RewriteExtent::Changed).unwrap();
+        rewrite::<Files>(path.to_str().unwrap(), &loaded.config, RewriteExtent::Changed).unwrap();
         assert!(std::fs::read_to_string(&path).unwrap().starts_with("# mine\ntimeout 5\n"));
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "no scratch file stays");
         assert_eq!(load_file(&path, "").unwrap().config.text("timeout"), "5");
         std::fs::remove_file(&path).unwrap();
-        rewrite(path.to_str().unwrap(), &loaded.config, RewriteExtent::Changed).unwrap();
+        rewrite::<Files>(path.to_str().unwrap(), &loaded.config, RewriteExtent::Changed).unwrap();
         assert!(path.exists(), "a file that is gone is written anew");
         let gone = folder.path().join("no/such.conf");
-        let gone = rewrite(gone.to_str().unwrap(), &loaded.config, RewriteExtent::Changed);
+        let gone = rewrite::<Files>(gone.to_str().unwrap(), &loaded.config, RewriteExtent::Changed);
         assert_eq!(gone, Err("No such file or directory".into()));
     }
 }

@@ -139,7 +139,8 @@ impl<P: Platform> Host for Outside<P> {
         if path.is_empty() {
             return Err("The server is running without a config file".to_owned());
         }
-        config_file::rewrite(&path, config, extent).map_err(|why| format!("Rewriting config file: {why}"))
+        config_file::rewrite::<P::Files>(&path, config, extent)
+            .map_err(|why| format!("Rewriting config file: {why}"))
     }
 
     fn log(&mut self, level: LogLevel, line: fmt::Arguments<'_>) {

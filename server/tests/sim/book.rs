@@ -83,6 +83,8 @@ pub(crate) struct Figures {
     pub(crate) io_reads: u64,
     pub(crate) messages: u64,
     pub(crate) popped: u64,
+    /// Moments at which power could have been lost.
+    pub(crate) power_losses: u64,
 }
 
 /// The book, as the actors share it. They act one at a time.

@@ -2,7 +2,8 @@
 //!
 //! A seed decides which faults are on, who the clients are and what they do, how the server is configured, and which
 //! thread runs when. Checkers are apart from the workload: `linear.rs` (shared keys), `own.rs` (keys of one client),
-//! `book.rs` (queues, expiry), `roles.rs` (messages, waits), `director.rs` (what is left when all are gone).
+//! `book.rs` (queues, expiry), `roles.rs` (messages, waits), `keeper.rs` (what the disk keeps), `director.rs` (what is left
+//! when all are gone).
 //!
 //! `VIREO_SIM_SEEDS=1000 VIREO_SIM_FROM=1 cargo test --profile quick -p vireo-server --test sim seeds` runs so many seeds;
 //! `VIREO_SIM_TRACE=FILE` writes every step of them there.
@@ -13,6 +14,7 @@
 mod book;
 mod client;
 mod director;
+mod keeper;
 mod linear;
 mod own;
 mod roles;
@@ -23,11 +25,12 @@ use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use vireo_backend_sim::{Actor, Dice, Faults, Outcome, Planted, SECOND_NS, Setup, Sim, run};
+use vireo_backend_sim::{Actor, Contents, Dice, Faults, Outcome, Planted, SECOND_NS, Setup, Sim, run};
 
 use book::{Figures, Shelf};
 use client::Client;
 use director::{Director, Plan};
+use keeper::Keeper;
 use roles::{Listener, Popper};
 
 #[global_allocator]
@@ -47,6 +50,8 @@ struct Cast {
     poppers: u64,
     /// There is no room for all clients at once.
     is_full: bool,
+    /// Somebody has the configuration file written.
+    has_keeper: bool,
     rounds: u64,
     think_ns: u64,
     options: Vec<String>,
@@ -89,6 +94,8 @@ impl Cast {
             clients,
             poppers: if faults.clock_jumps { 0 } else { dice.below(6) },
             is_full,
+            // From a stream of its own, so that the seeds without are what they were before there was a disk.
+            has_keeper: Dice::new(seed, 6).one_in(3),
             rounds: (400 / clients).clamp(2, 40),
             think_ns: [10_000, 5_000_000, 300_000_000][dice.index(3)],
             options,
@@ -105,6 +112,9 @@ impl Cast {
         drop(book);
         let mut actors: Vec<Box<dyn Actor>> =
             vec![Box::new(Director::new(seed, self.plan.clone(), shelf.clone()))];
+        if self.has_keeper {
+            actors.push(Box::new(Keeper::new(seed, shelf.clone())));
+        }
         for number in 1..=self.clients {
             let client = Client::new(number, seed, self.rounds, self.think_ns, shelf.clone());
             actors.push(Box::new(client));
@@ -129,7 +139,8 @@ impl Cast {
             "--enable-debug-command yes",
             "--notify-keyspace-events Ex",
         ];
-        let all = always.iter().copied().chain(self.options.iter().map(String::as_str));
+        let file = self.has_keeper.then_some(keeper::CONFIG_FILE);
+        let all = file.into_iter().chain(always).chain(self.options.iter().map(String::as_str));
         all.flat_map(|option| option.split(' ').map(|word| word.trim_matches('"').as_bytes().to_vec()))
             .collect()
     }
@@ -148,7 +159,9 @@ fn simulate(seed: u64, faults: Faults) -> (Outcome, Figures) {
         let file = BufWriter::new(File::create(path).unwrap());
         Box::new(file) as Box<dyn Write + Send>
     });
-    let setup = Setup { seed, faults, actors: cast.actors(seed, &shelf), end_ns: END_NS, trace_to };
+    let files = if cast.has_keeper { keeper::disk() } else { Contents::new() };
+    let actors = cast.actors(seed, &shelf);
+    let setup = Setup { seed, faults, files, actors, end_ns: END_NS, trace_to };
     let arguments = cast.arguments();
     let mut outcome = run(setup, move || {
         vireo_server::boot::run_within::<Sim>(&arguments).unwrap();
@@ -230,6 +243,7 @@ fn planted_bugs_are_found() {
         Planted::EventLost,
         Planted::WakeLost,
         Planted::WallClockAhead,
+        Planted::SyncLost,
     ];
     for planted in all {
         let found = (1..=PLANTED_SEEDS_MAX).find_map(|seed| {

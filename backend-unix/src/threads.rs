@@ -1,4 +1,4 @@
-//! Threads with names and a place to sleep.
+//! Threads with names and a place to sleep, by std.
 
 use core::time::Duration;
 
@@ -6,15 +6,15 @@ use vireo_core::platform::{IoError, Thread, Threads, Wake};
 
 use crate::error::std_error;
 
-/// Threads of the BSDs and macOS.
+/// Threads of the system; none is bound to processors, for which the systems share no call.
 #[derive(Clone, Copy, Debug)]
-pub struct BsdThreads;
+pub struct UnixThreads;
 
 /// A spawned thread.
 #[derive(Debug)]
-pub struct BsdThread(std::thread::JoinHandle<()>);
+pub struct UnixThread(std::thread::JoinHandle<()>);
 
-impl Thread for BsdThread {
+impl Thread for UnixThread {
     fn unpark(&self) {
         self.0.thread().unpark();
     }
@@ -27,25 +27,25 @@ impl Thread for BsdThread {
 
 /// Wakes a thread.
 #[derive(Clone, Debug)]
-pub struct BsdUnparker(std::thread::Thread);
+pub struct UnixUnparker(std::thread::Thread);
 
-impl Wake for BsdUnparker {
+impl Wake for UnixUnparker {
     fn wake(&self) {
         self.0.unpark();
     }
 }
 
-impl Threads for BsdThreads {
-    type Thread = BsdThread;
-    type Unparker = BsdUnparker;
+impl Threads for UnixThreads {
+    type Thread = UnixThread;
+    type Unparker = UnixUnparker;
 
-    fn spawn<F: FnOnce() + Send + 'static>(name: &str, run: F) -> Result<BsdThread, IoError> {
+    fn spawn<F: FnOnce() + Send + 'static>(name: &str, run: F) -> Result<UnixThread, IoError> {
         let builder = std::thread::Builder::new().name(name.to_owned());
-        builder.spawn(run).map(BsdThread).map_err(|error| std_error(&error))
+        builder.spawn(run).map(UnixThread).map_err(|error| std_error(&error))
     }
 
-    fn unparker() -> BsdUnparker {
-        BsdUnparker(std::thread::current())
+    fn unparker() -> UnixUnparker {
+        UnixUnparker(std::thread::current())
     }
 
     fn park() {
@@ -61,7 +61,6 @@ impl Threads for BsdThreads {
     }
 
     fn set_affinity(_list: &str) -> bool {
-        // No call that all of these systems share.
         false
     }
 

@@ -12,7 +12,7 @@ fn describe(code: i32, f: &mut fmt::Formatter<'_>) -> fmt::Result {
 }
 
 /// The boundary's error for a system's.
-pub(crate) fn io_error(errno: Errno) -> IoError {
+pub fn io_error(errno: Errno) -> IoError {
     let kind = match errno {
         Errno::AGAIN => IoErrorKind::WouldBlock,
         Errno::INTR => IoErrorKind::Interrupted,
@@ -31,6 +31,6 @@ pub(crate) fn io_error(errno: Errno) -> IoError {
 }
 
 /// The boundary's error for one that std reports.
-pub(crate) fn std_error(error: &std::io::Error) -> IoError {
-    io_error(Errno::from_raw_os_error(error.raw_os_error().unwrap_or(libc::EIO)))
+pub fn std_error(error: &std::io::Error) -> IoError {
+    io_error(Errno::from_raw_os_error(error.raw_os_error().unwrap_or(Errno::IO.raw_os_error())))
 }
