@@ -46,7 +46,8 @@ impl TestServer {
         self.child.id()
     }
 
-    /// Lowers how many descriptors the server may open.
+    /// Lowers how many descriptors the server may open. Elsewhere no process can do that to another.
+    #[cfg(target_os = "linux")]
     pub(crate) fn limit_descriptors(&self, count: u64) {
         let pid = rustix::process::Pid::from_raw(i32::try_from(self.child.id()).unwrap());
         let limit = rustix::process::Rlimit { current: Some(count), maximum: Some(count) };
