@@ -1,8 +1,7 @@
 //! Vireo's platform boundary on the BSDs and macOS: kqueue, sockets, clocks, threads, signals.
 //!
 //! Never run on one of these systems so far: `ci/cross` lints and links it for them, and runs it on Linux over libkqueue
-//! (`--cfg kqueue_on_linux`). The other backends have the same files; what all of them
-//! do alike is in `backend-unix`.
+//! (`--cfg kqueue_on_linux`). The other backends have the same files; what all do alike is in `backend-unix`.
 #![cfg(any(
     target_os = "freebsd",
     target_os = "openbsd",

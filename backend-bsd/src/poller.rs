@@ -9,12 +9,13 @@ use core::mem::MaybeUninit;
 use core::ptr;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 
-use crate::kqueue::{Event as Kevent, EventFilter, EventFlags, kevent_timespec, kqueue};
-use crate::net::prepare;
 use rustix::event::Timespec;
 use rustix::io::Errno;
 use vireo_backend_unix::io_error;
 use vireo_core::platform::{Event, IoError, Poller, Wake};
+
+use crate::kqueue::{Event as Kevent, EventFilter, EventFlags, kevent_timespec, kqueue};
+use crate::net::prepare;
 
 /// Events fetched by one call.
 const EVENTS_MAX: usize = 1024;

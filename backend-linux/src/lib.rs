@@ -1,8 +1,7 @@
 //! Vireo's platform boundary on Linux: epoll, eventfd, sockets, clocks, threads, signals.
 //!
 //! Every system call goes through `rustix`, without libc's errno; libc serves only where rustix has no
-//! call (signals, `RUSAGE_THREAD`). The other backends have the same files; what all of them
-//! do alike is in `backend-unix`.
+//! call (signals, `RUSAGE_THREAD`). The other backends have the same files; what all do alike is in `backend-unix`.
 #![cfg(target_os = "linux")]
 
 extern crate alloc;
