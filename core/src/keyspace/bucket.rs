@@ -142,6 +142,11 @@ impl Bucket {
         (0..SLOTS).filter_map(|slot| self.entry(slot))
     }
 
+    /// Same, with their tags.
+    fn tagged(&self) -> impl Iterator<Item = (u8, EntryPtr)> + '_ {
+        (0..SLOTS).filter_map(|slot| Some((self.0[slot], self.entry(slot)?)))
+    }
+
     /// Puts another entry in the place of one that is in the chain.
     pub(super) fn replace(&mut self, old: EntryPtr, tag: u8, new: EntryPtr) {
         let mut bucket = Some(self);
@@ -231,15 +236,15 @@ impl Bucket {
         Some(unsafe { Box::from_raw(self.pointer(LAST).cast::<Bucket>()) })
     }
 
-    /// Empties the chain into a list. Returns how many overflow buckets that freed.
-    pub(super) fn take_all(&mut self, all: &mut Vec<EntryPtr>) -> usize {
-        all.extend(self.entries());
+    /// Empties the chain into a list of tags and entries. Returns how many overflow buckets that freed.
+    pub(super) fn take_all(&mut self, all: &mut Vec<(u8, EntryPtr)>) -> usize {
+        all.extend(self.tagged());
         let mut next = self.unlink_next();
         *self = EMPTY;
         let mut freed = 0;
         while let Some(mut bucket) = next {
             freed += 1;
-            all.extend(bucket.entries());
+            all.extend(bucket.tagged());
             next = bucket.unlink_next();
         }
         freed

@@ -33,6 +33,8 @@ use crate::types::Object;
 const PREFETCH_LEN_MAX: usize = 640;
 /// What tells where key and value lie is no longer.
 const HEAD_LEN_MAX: usize = 24;
+/// Most keys are no longer.
+const KEY_LEN_USUAL: usize = 24;
 /// Keys and inline values below this have a one-byte length.
 const SHORT_LEN_MAX: usize = 254;
 
@@ -175,6 +177,15 @@ impl EntryPtr {
     pub(super) fn prefetch_head(self) {
         crate::prefetch::prefetch(self.0.as_ptr());
         if self.line_left() < HEAD_LEN_MAX {
+            crate::prefetch::prefetch(self.0.as_ptr().wrapping_add(LINE_LEN));
+        }
+    }
+
+    /// Same, with a key of usual length.
+    #[inline]
+    pub(super) fn prefetch_key(self) {
+        crate::prefetch::prefetch(self.0.as_ptr());
+        if self.line_left() < HEAD_LEN_MAX + KEY_LEN_USUAL {
             crate::prefetch::prefetch(self.0.as_ptr().wrapping_add(LINE_LEN));
         }
     }

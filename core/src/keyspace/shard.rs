@@ -254,7 +254,7 @@ impl Shard {
             return Some(1);
         }
         if let Some(chain) = self.table.dismantle_bucket() {
-            return Some(1 + chain.into_iter().map(|entry| self.free(entry)).sum::<usize>());
+            return Some(1 + chain.map(|entry| self.free(entry)).sum::<usize>());
         }
         let settled = self.settle_some();
         (settled > 0).then_some(settled)

@@ -36,6 +36,8 @@ pub(super) struct Table {
     len: usize,
     overflow: usize,
     hasher: KeyHasher,
+    /// Empty; its memory serves one split or merge after the other.
+    moving: Vec<(u8, EntryPtr)>,
 }
 
 // SAFETY: buckets and what hangs off them belong to the table alone.
@@ -43,7 +45,7 @@ unsafe impl Send for Table {}
 
 impl Table {
     pub(super) fn new(hasher: KeyHasher) -> Self {
-        Self { chunks: Chunks::default(), mask: 0, split: 0, len: 0, overflow: 0, hasher }
+        Self { chunks: Chunks::default(), mask: 0, split: 0, len: 0, overflow: 0, hasher, moving: Vec::new() }
     }
 
     pub(super) fn len(&self) -> usize {
@@ -180,18 +182,31 @@ impl Table {
         if high == self.chunks.room() {
             self.chunks.grow();
         }
-        let chain = self.take_chain(low);
-        for entry in chain {
-            let hash = self.hash_of(entry);
+        let mut moving = self.take_chain(low);
+        for (tag, entry) in moving.drain(..) {
             #[expect(clippy::cast_possible_truncation, reason = "the low bits are what is wanted")]
-            let target = if hash as usize & bit == 0 { low } else { high };
-            self.overflow += self.bucket_mut(target).push(tag_of(hash), entry);
+            let hash = self.hash_of(entry) as usize;
+            let target = if hash & bit == 0 { low } else { high };
+            self.overflow += self.bucket_mut(target).push(tag, entry);
         }
+        self.moving = moving;
         self.split += 1;
         if self.split > self.mask {
             self.mask = self.mask << 1 | 1;
             self.split = 0;
         }
+        self.prefetch_splits();
+    }
+
+    /// Asks the processor to fetch what the next splits will read, as each comes some insertions after the other: the entries of
+    /// the next bucket, which lie scattered, the overflow bucket of the one after it, and the bucket after that.
+    fn prefetch_splits(&self) {
+        self.chain(self.split).for_each(EntryPtr::prefetch_key);
+        let lines = [self.bucket(self.split + 1).and_then(Bucket::next), self.bucket(self.split + 2)];
+        lines
+            .into_iter()
+            .flatten()
+            .for_each(|bucket| crate::prefetch::prefetch(ptr::from_ref(bucket).cast()));
     }
 
     /// Undoes the last split.
@@ -206,10 +221,11 @@ impl Table {
         }
         self.split -= 1;
         let (low, high) = (self.split, self.split + self.mask + 1);
-        for entry in self.take_chain(high) {
-            let tag = tag_of(self.hash_of(entry));
+        let mut moving = self.take_chain(high);
+        for (tag, entry) in moving.drain(..) {
             self.overflow += self.bucket_mut(low).push(tag, entry);
         }
+        self.moving = moving;
         self.chunks.shrink_to(high);
     }
 
@@ -226,8 +242,8 @@ impl Table {
     }
 
     /// Empties a bucket and its overflow buckets.
-    fn take_chain(&mut self, index: usize) -> Vec<EntryPtr> {
-        let mut all = Vec::new();
+    fn take_chain(&mut self, index: usize) -> Vec<(u8, EntryPtr)> {
+        let mut all = core::mem::take(&mut self.moving);
         self.overflow -= self.bucket_mut(index).take_all(&mut all);
         all
     }
@@ -240,7 +256,7 @@ impl Table {
 
     /// Empties the last bucket and gives its entries to be freed; `None` when no bucket is left. For tables
     /// that are being torn down: nothing else may be done with them any more.
-    pub(super) fn dismantle_bucket(&mut self) -> Option<Vec<EntryPtr>> {
+    pub(super) fn dismantle_bucket(&mut self) -> Option<impl Iterator<Item = EntryPtr> + use<>> {
         let last = self.buckets().checked_sub(1)?;
         let chain = self.take_chain(last);
         self.len -= chain.len();
@@ -253,7 +269,7 @@ impl Table {
             None => debug_assert!(last == 0, "the last bucket of all"),
         }
         self.chunks.shrink_to(last);
-        Some(chain)
+        Some(chain.into_iter().map(|(_, entry)| entry))
     }
 
     /// The buckets that a step of SCAN at this cursor visits, and the cursor after it (0: all visited).
