@@ -214,8 +214,15 @@ impl MemberIndex {
         let high = self.buckets.len();
         self.buckets.push(Bucket::empty());
         let Some(bit) = high.checked_ilog2() else { return };
-        let chain = core::mem::replace(&mut self.buckets[high - (1 << bit)], Bucket::empty());
+        let low = high - (1 << bit);
+        let chain = core::mem::replace(&mut self.buckets[low], Bucket::empty());
         self.push_chain(chain, keys);
+        // The next splits, each some insertions after the other, are those of the buckets behind it.
+        handles(self.buckets.get(low + 1)).for_each(|handle| keys.prefetch(handle));
+        let overflow = self.buckets.get(low + 2).and_then(|bucket| bucket.next.as_deref());
+        for bucket in overflow.into_iter().chain(self.buckets.get(low + 3)) {
+            crate::prefetch::prefetch_slice(core::slice::from_ref(bucket));
+        }
     }
 
     /// Undoes the last split.
