@@ -17,7 +17,7 @@ use super::tracking::By;
 use super::watch::DbKey;
 use super::{Engine, clock};
 use crate::config::{EvictBy, NotifyClasses};
-use crate::keyspace::{Entry, Now};
+use crate::keyspace::{Entry, Now, SamplesAhead};
 
 /// Candidates that are remembered.
 const POOL_LEN: usize = 16;
@@ -30,6 +30,8 @@ const TIME_LIMIT_US: f64 = 500.0;
 #[derive(Debug, Default)]
 pub(super) struct EvictionPool {
     candidates: Vec<(u64, DbKey)>,
+    /// Of each database.
+    ahead: Vec<SamplesAhead>,
     /// The database that random choice takes a key from next.
     next_db: usize,
     /// More is to go as soon as there is time.
@@ -48,6 +50,14 @@ pub enum Room {
 }
 
 impl EvictionPool {
+    /// Where the next samples of a database are taken.
+    fn ahead(&mut self, db: usize) -> &mut SamplesAhead {
+        if self.ahead.len() <= db {
+            self.ahead.resize_with(db + 1, SamplesAhead::default);
+        }
+        &mut self.ahead[db]
+    }
+
     fn offer(&mut self, score: u64, db: u32, key: &[u8]) {
         let at = self.candidates.partition_point(|(other, _)| *other < score);
         if (at == 0 && self.candidates.len() == POOL_LEN)
@@ -168,8 +178,9 @@ impl Engine {
             self.eviction.next_db = db + 1;
             let keys = self.keyspace.keys(db, now);
             let mut found = None;
-            let rng = &mut self.shared.rng;
-            keys.sample(1, volatile, |bound| rng.below(bound), |entry| found = Some(entry.key().to_vec()));
+            let (rng, ahead) = (&mut self.shared.rng, self.eviction.ahead(db));
+            let pick = |entry: Entry<'_>| found = Some(entry.key().to_vec());
+            keys.sample(1, volatile, ahead, |bound| rng.below(bound), pick);
             if let Some(key) = found {
                 return Some((u32::try_from(db).unwrap_or(0), key));
             }
@@ -184,17 +195,14 @@ impl Engine {
             let mut seen = 0;
             for db in 0..self.keyspace.databases() {
                 let keys = self.keyspace.keys(db, now);
-                let (rng, pool, db) =
-                    (&mut self.shared.rng, &mut self.eviction, u32::try_from(db).unwrap_or(0));
-                keys.sample(
-                    samples,
-                    volatile,
-                    |bound| rng.below(bound),
-                    |entry| {
-                        seen += 1;
-                        pool.offer(score(entry, by, &now), db, entry.key());
-                    },
-                );
+                let (rng, pool) = (&mut self.shared.rng, &mut self.eviction);
+                let (mut ahead, number) = (*pool.ahead(db), u32::try_from(db).unwrap_or(0));
+                let offer = |entry: Entry<'_>| {
+                    seen += 1;
+                    pool.offer(score(entry, by, &now), number, entry.key());
+                };
+                keys.sample(samples, volatile, &mut ahead, |bound| rng.below(bound), offer);
+                *pool.ahead(db) = ahead;
             }
             if seen == 0 {
                 self.eviction.candidates.clear();

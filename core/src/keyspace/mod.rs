@@ -40,6 +40,7 @@ pub use self::kind::{Encoding, Kind};
 pub use self::large::{LargeBytes, SharedBytes};
 pub use self::loan::Loan;
 pub use self::reclaim::ReclaimMark;
+pub use self::sample::SamplesAhead;
 pub use self::value::{Garbage, StringView};
 
 use self::loan::Loans;

@@ -2,9 +2,51 @@
 
 use super::entry::Entry;
 use super::keys::Keys;
+use super::shard::Shard;
 
 /// Buckets looked at for each key that is wanted, before all are, or the index of expiries is asked.
 const BUCKETS_A_KEY: usize = 16;
+
+/// Where in a database the next samples will be taken: drawn ahead, so that they are in the processor's caches by then. Any
+/// number of keys may come and go meanwhile.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SamplesAhead {
+    next: Option<Place>,
+    after: Option<Place>,
+}
+
+/// A shard and a bucket of it.
+type Place = (usize, usize);
+
+fn draw(shards: &[Shard], random: &mut impl FnMut(u64) -> u64) -> Option<Place> {
+    let index = usize::try_from(random(shards.len() as u64)).ok()?;
+    let buckets = shards.get(index)?.table().buckets();
+    (buckets > 0).then(|| (index, usize::try_from(random(buckets as u64)).unwrap_or(0)))
+}
+
+impl SamplesAhead {
+    /// The place of this sample.
+    fn take(&mut self, shards: &[Shard], random: &mut impl FnMut(u64) -> u64) -> Option<Place> {
+        let drawn = self.next.take();
+        let is_there = |&(index, bucket): &Place| {
+            shards.get(index).is_some_and(|shard| bucket < shard.table().buckets())
+        };
+        drawn.filter(is_there).or_else(|| draw(shards, random))
+    }
+
+    /// Draws one more, and asks the processor to fetch its bucket, and what is in the one that was drawn before.
+    fn advance(&mut self, shards: &[Shard], random: &mut impl FnMut(u64) -> u64) {
+        self.next = self.after;
+        self.after = draw(shards, random);
+        for (place, with_entries) in [(self.next, true), (self.after, false)] {
+            if let Some((index, bucket)) = place
+                && let Some(shard) = shards.get(index)
+            {
+                shard.table().prefetch_chain(bucket, with_entries);
+            }
+        }
+    }
+}
 
 impl Keys<'_> {
     /// Hands `count` random keys to `each`, fewer when there are not so many; a key may come twice. With `volatile`, only
@@ -16,48 +58,58 @@ impl Keys<'_> {
         &'s self,
         count: usize,
         volatile: bool,
-        mut next: impl FnMut(u64) -> u64,
-        mut each: impl FnMut(Entry<'s>),
+        ahead: &mut SamplesAhead,
+        mut random: impl FnMut(u64) -> u64,
+        each: impl FnMut(Entry<'s>),
     ) {
         let shards = self.shards();
-        let Some(shard) = usize::try_from(next(shards.len() as u64)).ok().and_then(|index| shards.get(index))
-        else {
+        let Some((index, bucket)) = ahead.take(shards, &mut random) else { return };
+        if let Some(shard) = shards.get(index).filter(|shard| !volatile || shard.expires_len() > 0) {
+            sample_shard(shard, bucket, count, volatile, &mut random, each);
+        }
+        ahead.advance(shards, &mut random);
+    }
+}
+
+/// Same, of one shard, from a bucket that is as random as any.
+fn sample_shard<'s>(
+    shard: &'s Shard,
+    mut bucket: usize,
+    count: usize,
+    volatile: bool,
+    random: &mut impl FnMut(u64) -> u64,
+    mut each: impl FnMut(Entry<'s>),
+) {
+    let buckets = shard.table().buckets();
+    let mut seen = 0;
+    let wanted = |entry: &Entry<'_>| !volatile || entry.expire_at().is_some();
+    for _ in 0..count * BUCKETS_A_KEY {
+        // A bucket's keys are as random as any; of more than are wanted, some.
+        let spare = shard.chain(bucket).filter(wanted).count().saturating_sub(count - seen);
+        let skipped = usize::try_from(random(spare as u64 + 1)).unwrap_or(0);
+        for entry in shard.chain(bucket).filter(wanted).skip(skipped).take(count - seen) {
+            seen += 1;
+            each(entry);
+        }
+        if seen == count {
             return;
-        };
-        let buckets = shard.table().buckets();
-        if buckets == 0 || (volatile && shard.expires_len() == 0) {
-            return;
         }
-        let mut seen = 0;
-        let wanted = |entry: &Entry<'_>| !volatile || entry.expire_at().is_some();
-        for _ in 0..count * BUCKETS_A_KEY {
-            // A bucket's keys are as random as any; of more than are wanted, some.
-            let bucket = usize::try_from(next(buckets as u64)).unwrap_or(0);
-            let spare = shard.chain(bucket).filter(wanted).count().saturating_sub(count - seen);
-            let skipped = usize::try_from(next(spare as u64 + 1)).unwrap_or(0);
-            for entry in shard.chain(bucket).filter(wanted).skip(skipped).take(count - seen) {
-                seen += 1;
-                each(entry);
-            }
-            if seen == count {
-                return;
-            }
-        }
-        if seen == 0 && !volatile {
-            (0..buckets).flat_map(|bucket| shard.chain(bucket)).take(count).for_each(&mut each);
-        }
-        if let Some((from, to)) = shard.expiry_ends().filter(|_| volatile) {
-            for _ in seen..count {
-                let at = from.saturating_add_unsigned(next(to.abs_diff(from).saturating_add(1)));
-                shard.expiring_near(at).into_iter().for_each(&mut each);
-            }
+        bucket = usize::try_from(random(buckets as u64)).unwrap_or(0);
+    }
+    if seen == 0 && !volatile {
+        (0..buckets).flat_map(|bucket| shard.chain(bucket)).take(count).for_each(&mut each);
+    }
+    if let Some((from, to)) = shard.expiry_ends().filter(|_| volatile) {
+        for _ in seen..count {
+            let at = from.saturating_add_unsigned(random(to.abs_diff(from).saturating_add(1)));
+            shard.expiring_near(at).into_iter().for_each(&mut each);
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use crate::keyspace::{AccessPolicy, ExpireChange, HashSeed, Keyspace, Layout, Now};
+    use crate::keyspace::{AccessPolicy, ExpireChange, HashSeed, Keyspace, Layout, Now, SamplesAhead};
     use crate::rng::Rng;
 
     #[test]
@@ -75,12 +127,14 @@ mod tests {
             };
             keys.set_string(key, b"v", expire);
         }
+        let mut ahead = SamplesAhead::default();
         for volatile in [true, false] {
             loop {
                 let mut found = None;
                 keys.sample(
                     1,
                     volatile,
+                    &mut ahead,
                     |bound| rng.below(bound),
                     |entry| found = Some(entry.key().to_vec()),
                 );

@@ -201,12 +201,20 @@ impl Table {
     /// Asks the processor to fetch what the next splits will read, as each comes some insertions after the other: the entries of
     /// the next bucket, which lie scattered, the overflow bucket of the one after it, and the bucket after that.
     fn prefetch_splits(&self) {
-        self.chain(self.split).for_each(EntryPtr::prefetch_key);
-        let lines = [self.bucket(self.split + 1).and_then(Bucket::next), self.bucket(self.split + 2)];
-        lines
-            .into_iter()
-            .flatten()
-            .for_each(|bucket| crate::prefetch::prefetch(ptr::from_ref(bucket).cast()));
+        self.prefetch_chain(self.split, true);
+        if let Some(overflow) = self.bucket(self.split + 1).and_then(Bucket::next) {
+            crate::prefetch::prefetch(ptr::from_ref(overflow).cast());
+        }
+        self.prefetch_chain(self.split + 2, false);
+    }
+
+    /// Asks the processor to fetch a bucket or, when that is there by now, its entries.
+    pub(super) fn prefetch_chain(&self, index: usize, with_entries: bool) {
+        if with_entries {
+            self.chain(index).for_each(EntryPtr::prefetch_key);
+        } else if let Some(bucket) = self.bucket(index) {
+            crate::prefetch::prefetch(ptr::from_ref(bucket).cast());
+        }
     }
 
     /// Undoes the last split.
