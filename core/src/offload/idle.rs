@@ -108,8 +108,10 @@ impl<T> Place<T> {
             // ORDERING: Acquire pairs with the Release of whoever left the box, or took the marks before; Release with
             // the Acquire of whoever takes these.
             match self.0.compare_exchange_weak(state, next, Ordering::AcqRel, Ordering::Relaxed) {
+                // What was there now, not what was loaded before: the box may have been called and left anew in between, and only
+                // the pointer of whoever left it last may be used.
                 // SAFETY: it was left here as a box, and this exchange alone took it.
-                Ok(_) if Self::is_box(state) => return Some(unsafe { Box::from_raw(state) }),
+                Ok(taken) if Self::is_box(taken) => return Some(unsafe { Box::from_raw(taken) }),
                 Ok(_) => return None,
                 Err(now) => state = now,
             }
