@@ -7,7 +7,6 @@ mod common;
 
 use common::{TestServer, request};
 
-/// A reply without parts of its own, or the head of one that has some.
 const OUT_OF_BOUNDS: &str =
     "-ERR value is out of range, value must between -9223372036854775807 and 9223372036854775807";
 

@@ -111,7 +111,7 @@ impl Raw {
         got
     }
 
-    /// Reads a line, without its end.
+    /// Reads a line without its end: a reply without parts of its own, or the head of one that has some.
     pub(crate) fn line(&mut self) -> String {
         let mut line = Vec::new();
         while !line.ends_with(b"\r\n") {

@@ -23,12 +23,12 @@ const LOOK: u64 = 2;
 const PATIENCE: u64 = 16;
 
 fn comment(number: usize) -> String {
-    format!("# {number}: {}", "what somebody wrote here must stay ".repeat(number % 4))
+    format!("# {number}:{}", " what somebody wrote here must stay".repeat(number % 4))
 }
 
 /// The disk as the server finds it.
 pub(crate) fn disk() -> Contents {
-    let comments: String = (0..COMMENTS).map(|number| comment(number).trim_end().to_owned() + "\n").collect();
+    let comments: String = (0..COMMENTS).map(|number| comment(number) + "\n").collect();
     Contents::from([(CONFIG_FILE.into(), format!("{comments}{MARK} 0\n").into_bytes())])
 }
 
@@ -136,7 +136,7 @@ fn read(text: &[u8]) -> Result<u64, String> {
     let mut comments = lines.iter();
     for number in 0..COMMENTS {
         let comment = comment(number);
-        if !comments.any(|line| *line == comment.trim_end().as_bytes()) {
+        if !comments.any(|line| *line == comment.as_bytes()) {
             return Err(format!("comment {number} is missing"));
         }
     }
