@@ -175,17 +175,20 @@ impl EntryPtr {
     /// Asks the processor to fetch the entry's header.
     #[inline]
     pub(super) fn prefetch_head(self) {
-        crate::prefetch::prefetch(self.0.as_ptr());
-        if self.line_left() < HEAD_LEN_MAX {
-            crate::prefetch::prefetch(self.0.as_ptr().wrapping_add(LINE_LEN));
-        }
+        self.prefetch_first(HEAD_LEN_MAX);
     }
 
     /// Same, with a key of usual length.
     #[inline]
     pub(super) fn prefetch_key(self) {
+        self.prefetch_first(HEAD_LEN_MAX + KEY_LEN_USUAL);
+    }
+
+    /// Asks the processor to fetch the first bytes, a cache line of them at most.
+    #[inline]
+    fn prefetch_first(self, len: usize) {
         crate::prefetch::prefetch(self.0.as_ptr());
-        if self.line_left() < HEAD_LEN_MAX + KEY_LEN_USUAL {
+        if self.line_left() < len {
             crate::prefetch::prefetch(self.0.as_ptr().wrapping_add(LINE_LEN));
         }
     }

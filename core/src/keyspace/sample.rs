@@ -38,12 +38,14 @@ impl SamplesAhead {
     fn advance(&mut self, shards: &[Shard], random: &mut impl FnMut(u64) -> u64) {
         self.next = self.after;
         self.after = draw(shards, random);
-        for (place, with_entries) in [(self.next, true), (self.after, false)] {
-            if let Some((index, bucket)) = place
-                && let Some(shard) = shards.get(index)
-            {
-                shard.table().prefetch_chain(bucket, with_entries);
-            }
+        let of = |place: Option<Place>| {
+            place.and_then(|(index, bucket)| Some((shards.get(index)?.table(), bucket)))
+        };
+        if let Some((table, bucket)) = of(self.next) {
+            table.prefetch_entries(bucket);
+        }
+        if let Some((table, bucket)) = of(self.after) {
+            table.prefetch_bucket_at(bucket);
         }
     }
 }

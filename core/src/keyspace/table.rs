@@ -106,9 +106,20 @@ impl Table {
 
     /// Asks the processor to fetch the bucket of a hash.
     pub(super) fn prefetch_bucket(&self, hash: u64) {
-        if let Some(bucket) = self.bucket(self.index(hash)) {
+        self.prefetch_bucket_at(self.index(hash));
+    }
+
+    /// Asks the processor to fetch a bucket.
+    #[inline]
+    pub(super) fn prefetch_bucket_at(&self, index: usize) {
+        if let Some(bucket) = self.bucket(index) {
             crate::prefetch::prefetch(ptr::from_ref(bucket).cast());
         }
+    }
+
+    /// Asks the processor to fetch the entries of a bucket, which is there by now.
+    pub(super) fn prefetch_entries(&self, index: usize) {
+        self.chain(index).for_each(EntryPtr::prefetch_key);
     }
 
     /// Asks the processor to fetch what a look-up reads after the bucket, which is there by now: the entry that
@@ -201,20 +212,11 @@ impl Table {
     /// Asks the processor to fetch what the next splits will read, as each comes some insertions after the other: the entries of
     /// the next bucket, which lie scattered, the overflow bucket of the one after it, and the bucket after that.
     fn prefetch_splits(&self) {
-        self.prefetch_chain(self.split, true);
+        self.prefetch_entries(self.split);
         if let Some(overflow) = self.bucket(self.split + 1).and_then(Bucket::next) {
             crate::prefetch::prefetch(ptr::from_ref(overflow).cast());
         }
-        self.prefetch_chain(self.split + 2, false);
-    }
-
-    /// Asks the processor to fetch a bucket or, when that is there by now, its entries.
-    pub(super) fn prefetch_chain(&self, index: usize, with_entries: bool) {
-        if with_entries {
-            self.chain(index).for_each(EntryPtr::prefetch_key);
-        } else if let Some(bucket) = self.bucket(index) {
-            crate::prefetch::prefetch(ptr::from_ref(bucket).cast());
-        }
+        self.prefetch_bucket_at(self.split + 2);
     }
 
     /// Undoes the last split.
