@@ -348,11 +348,13 @@ impl<S> Connections<S> {
 
     /// Calls a connection that the I/O threads have. One that rests is in its slot again; one that a thread works on is
     /// given the marks. Returns whether it is lent still.
+    #[inline]
     pub(crate) fn call(&mut self, slot: ClientSlot, marks: Marks) -> bool {
-        let Some(place) = self.slots.get_mut(slot.0 as usize) else { return false };
-        if !place.is_lent {
-            return false;
-        }
+        self.slots.get(slot.0 as usize).is_some_and(|place| place.is_lent) && self.call_lent(slot, marks)
+    }
+
+    fn call_lent(&mut self, slot: ClientSlot, marks: Marks) -> bool {
+        let place = &mut self.slots[slot.0 as usize];
         let Some(connection) = self.resting.at(slot.0).call(marks) else { return true };
         debug_assert!(!place.has_notes, "what is noted is marked, and so comes back another way");
         place.connection = Some(connection);

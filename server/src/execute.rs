@@ -18,10 +18,10 @@ use crate::read_buf::ReadBuf;
 use crate::serve::{REPLY_FLUSH_LEN, Server, Socket};
 
 /// The shared reply buffer is given back when one batch has blown it up beyond this.
-const REPLY_KEEP_LEN: usize = 256 * 1024;
+pub(crate) const REPLY_KEEP_LEN: usize = 256 * 1024;
 
 /// What became of a batch of requests.
-enum Batch {
+pub(crate) enum Batch {
     /// All whole requests are executed.
     Drained,
     /// The rest waits for the end of a pause.
@@ -68,23 +68,25 @@ struct Run<'r> {
     sends: bool,
     now: Moment,
     replies: &'r mut Vec<u8>,
+    /// Where its own begin.
+    start: usize,
 }
 
 impl<P: Platform> Server<P> {
     /// Executes what was read into a buffer and a list of requests that clients share; only what is not a whole request is
-    /// kept.
+    /// kept. The replies are behind those in the shared buffer, for [`Self::finish_batch`].
     pub(crate) fn execute_shared(
         &mut self,
         connection: &mut Connection<Socket<P>>,
         buf: &mut [u8],
         parsed: &mut Parsed,
-    ) -> Result<(), Gone> {
+    ) -> Batch {
         self.outside.current = Some((connection.slot, connection.io_use_sending()));
         let (used, batch) = self.execute_and_send(connection, Input::Passing(buf), parsed);
         if used < buf.len() && !matches!(batch, Batch::Kill | Batch::Close) {
             connection.read.keep(&buf[used..]);
         }
-        self.finish_batch(connection, batch)
+        batch
     }
 
     /// Executes what is whole in the client's own buffer and sends the replies.
@@ -101,7 +103,7 @@ impl<P: Platform> Server<P> {
         }
         own.consume(used);
         connection.read = own;
-        self.finish_batch(connection, batch)
+        self.finish_batch(connection, &batch, 0)
     }
 
     /// Executes all whole requests at the start of `input`; replies are sent as they come. Returns how many bytes the
@@ -113,7 +115,6 @@ impl<P: Platform> Server<P> {
         parsed: &mut Parsed,
     ) -> (usize, Batch) {
         let mut replies = core::mem::take(&mut self.reply_buf);
-        replies.clear();
         let (used, batch) = self.execute_all(connection, input, parsed, &mut replies, true);
         if parsed.is_in_use() {
             connection.parsed = core::mem::take(parsed);
@@ -153,13 +154,14 @@ impl<P: Platform> Server<P> {
         sends: bool,
     ) -> (usize, Batch) {
         let mut now = self.outside.now;
-        if sends {
+        if sends && !self.gathered.holds_replies() {
             // What was done since the turn began is no part of the first command's time.
             now.advance_to(self.outside.clock.monotonic_ns() / 1000);
         }
         let mut used = 0;
         let db = self.db_of(connection.slot);
-        let mut run = Run { db, sends, now, replies };
+        let start = if sends { replies.len() } else { 0 };
+        let mut run = Run { db, sends, now, replies, start };
         let batch = loop {
             let large = input.own_at(used).and_then(|own| Some((parsed.large_value(own.len())?, own)));
             let (done, end) = match large {
@@ -203,9 +205,7 @@ impl<P: Platform> Server<P> {
                 used += request.len;
                 continue;
             }
-            if self.engine.shared.clients_are_over()
-                && self.outside.evict_clients(&mut self.engine, Some(slot))
-            {
+            if self.engine.shared.clients_are_over() && self.evict_before(slot, run.replies) {
                 return (used, Some(Batch::Kill));
             }
             self.outside.note_waiting(bytes.len() - used - request.len);
@@ -222,11 +222,18 @@ impl<P: Platform> Server<P> {
             if flow == Flow::Blocked {
                 connection.paused = true;
             }
-            if let Some(end) = self.after_command(connection, flow, run.replies, run.sends) {
+            if let Some(end) = self.after_command(connection, flow, run) {
                 return (used, Some(end));
             }
         }
         (used, None)
+    }
+
+    /// Closes clients that hold too much; `true` when the one in `slot` is among them.
+    #[cold]
+    fn evict_before(&mut self, slot: ClientSlot, replies: &[u8]) -> bool {
+        self.send_held(replies);
+        self.outside.evict_clients(&mut self.engine, Some(slot))
     }
 
     /// Same for one request that fills the client's own buffer, nearly all of it with the argument at `value`: a command that sets a
@@ -278,27 +285,30 @@ impl<P: Platform> Server<P> {
         &mut self,
         connection: &mut Connection<Socket<P>>,
         flow: Flow,
-        replies: &mut Vec<u8>,
-        sends: bool,
+        run: &mut Run<'_>,
     ) -> Option<Batch> {
+        let (replies, start) = (&mut *run.replies, run.start);
         if !self.engine.shared.references.is_empty() {
-            place_references(&mut connection.out, replies, &mut self.engine.shared.references);
+            place_references(&mut connection.out, replies, start, &mut self.engine.shared.references);
             // What is written from now on has other bytes before it.
             self.end_lending(connection);
         }
-        let len = replies.len() + connection.out.len() + self.engine.lent_len();
+        let own_len = replies.len() - start;
+        let len = own_len + connection.out.len() + self.engine.lent_len();
         if len > REPLY_BUFFER_LEN && self.outside.is_reply_too_large(connection, len, &self.engine) {
             return Some(Batch::Kill);
         }
-        if replies.len() >= REPLY_FLUSH_LEN
-            && sends
+        if own_len >= REPLY_FLUSH_LEN
+            && run.sends
             && !self.outside.holds_replies_back(connection.slot, &self.engine)
-            && self.outside.send(connection, replies).is_err()
+            && self.outside.send(connection, replies, start).is_err()
         {
             return Some(Batch::Kill);
         }
-        self.outside.charge_running(connection, replies.len(), &mut self.engine);
+        self.outside.charge_running(connection, replies.len() - start, &mut self.engine);
         if !self.engine.shared.requests.is_empty() || !self.engine.shared.deliveries.is_empty() {
+            // What others are told comes behind their replies.
+            self.send_held(replies);
             let own_killed = self.outside.settle(&mut self.engine, Some((connection.slot, replies)));
             if own_killed || self.outside.stopping {
                 return Some(Batch::Kill);
@@ -324,29 +334,45 @@ impl<P: Platform> Server<P> {
         self.outside.log_protocol_error(&self.engine, slot, error, bytes);
     }
 
-    /// Sends what a batch has left and puts the client into the state it ended in.
-    fn finish_batch(&mut self, connection: &mut Connection<Socket<P>>, batch: Batch) -> Result<(), Gone> {
+    /// Sends what a batch has left in the shared buffer, from `start` on, and puts the client into the state it ended in.
+    pub(crate) fn finish_batch(
+        &mut self,
+        connection: &mut Connection<Socket<P>>,
+        batch: &Batch,
+        start: usize,
+    ) -> Result<(), Gone> {
         let mut replies = core::mem::take(&mut self.reply_buf);
         let (outcome, keep_len) = match batch {
             // Whoever is closed for the length of its replies leaves nothing of them behind.
             Batch::Kill => (Err(Gone), REPLY_FLUSH_LEN),
-            _ if replies.is_empty() => (Ok(()), REPLY_KEEP_LEN),
-            _ => (self.outside.send(connection, &mut replies), REPLY_KEEP_LEN),
+            _ if replies.len() == start => (Ok(()), REPLY_KEEP_LEN),
+            _ => (self.outside.send(connection, &mut replies, start), REPLY_KEEP_LEN),
         };
-        if replies.capacity() > keep_len || replies.capacity() == 0 {
-            replies = Vec::with_capacity(REPLY_FLUSH_LEN);
-        }
-        replies.clear();
-        self.reply_buf = replies;
+        replies.truncate(start);
+        self.put_reply_buf(replies, keep_len);
         outcome?;
-        self.end_batch(connection, &batch)?;
+        self.end_batch(connection, batch)?;
         if connection.closing != Closing::No && connection.out.is_empty() {
             return Err(Gone);
         }
         Ok(())
     }
 
-    fn end_batch(&mut self, connection: &mut Connection<Socket<P>>, batch: &Batch) -> Result<(), Gone> {
+    /// Puts the shared reply buffer back, smaller if it has become larger than this.
+    pub(crate) fn put_reply_buf(&mut self, mut replies: Vec<u8>, keep_len: usize) {
+        if replies.capacity() > keep_len {
+            replies.shrink_to(REPLY_FLUSH_LEN);
+        } else if replies.capacity() == 0 {
+            replies.reserve_exact(REPLY_FLUSH_LEN);
+        }
+        self.reply_buf = replies;
+    }
+
+    pub(crate) fn end_batch(
+        &mut self,
+        connection: &mut Connection<Socket<P>>,
+        batch: &Batch,
+    ) -> Result<(), Gone> {
         match batch {
             Batch::Paused => {
                 connection.paused = true;
@@ -361,12 +387,17 @@ impl<P: Platform> Server<P> {
 }
 
 /// Puts what is written of the replies so far into the output, with the values that belong into it; the rest stays.
-fn place_references(out: &mut OutBuf, replies: &mut Vec<u8>, references: &mut Vec<(usize, SharedBytes)>) {
-    let mut from = 0;
+fn place_references(
+    out: &mut OutBuf,
+    replies: &mut Vec<u8>,
+    start: usize,
+    references: &mut Vec<(usize, SharedBytes)>,
+) {
+    let mut from = start;
     for (at, bytes) in references.drain(..) {
         out.push(&replies[from..at]);
         out.push_shared(bytes);
         from = at;
     }
-    replies.drain(..from);
+    replies.drain(start..from);
 }

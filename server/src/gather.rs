@@ -1,11 +1,14 @@
-//! What the clients of one turn have sent: read from several of them before the first request runs.
+//! What the clients of one turn have sent: read from several of them before the first request runs, and all of it run before the
+//! first reply is sent.
 //!
 //! A look-up waits for memory several times over (bucket, entry, value) unless that is asked for in advance. A pipeline is looked
-//! through ahead of execution; where each client has sent one request, those of the clients behind it are what is ahead. While the
-//! system hands over what the next client has sent, the memory for the one before comes.
+//! through ahead of execution; where each client has sent one request, those of the other clients are what is ahead. They are asked for
+//! together, as the processor walks through the page tables for several at once, but not across a call to the system. And whatever runs
+//! between two such calls finds the caches full of the system's own.
 //!
 //! Invariant: a client that is gathered stays in its slot, and is not read from again until it has had its turn. Whatever
-//! closes it meanwhile closes it; its part is then of a dead token.
+//! closes it meanwhile closes it; its part is then of a dead token. The same holds for one whose replies wait: it is given nothing
+//! by others before these are sent.
 
 use core::ops::Range;
 
@@ -14,11 +17,24 @@ use vireo_core::keyspace::Prefetch;
 use vireo_core::platform::Platform;
 
 use crate::client_io;
+use crate::connection::{Closing, Connection};
+use crate::execute::{Batch, REPLY_KEEP_LEN};
 use crate::parsed::Parsed;
-use crate::serve::{READ_LEN, Server};
+use crate::serve::{READ_LEN, Server, Socket};
 
 /// So many clients, or requests, are gathered at once.
 const GATHERED_MAX: usize = 16;
+
+/// Replies wait until there are so many.
+const HELD_LEN_MAX: usize = 16 * 1024;
+
+/// Replies of a client whose requests have run.
+#[derive(Debug)]
+struct Held {
+    token: u64,
+    /// Where they are in the shared reply buffer.
+    range: Range<usize>,
+}
 
 /// What one client has sent.
 #[derive(Debug, Default)]
@@ -43,17 +59,25 @@ pub(crate) struct Gathered {
     requests: usize,
     /// Databases and hashes of the keys of their first requests.
     places: Vec<(usize, u64)>,
+    /// Whose replies wait to be sent.
+    held: Vec<Held>,
 }
 
 impl Default for Gathered {
     fn default() -> Self {
         let buf = vec![0; 2 * READ_LEN].into_boxed_slice();
         let parts = core::iter::repeat_with(Part::default).take(GATHERED_MAX).collect();
-        Self { buf, filled: 0, parts, len: 0, requests: 0, places: Vec::new() }
+        Self { buf, filled: 0, parts, len: 0, requests: 0, places: Vec::new(), held: Vec::new() }
     }
 }
 
 impl Gathered {
+    /// Replies of some clients wait for the requests of the others.
+    #[inline]
+    pub(crate) fn holds_replies(&self) -> bool {
+        !self.held.is_empty()
+    }
+
     fn is_full(&self) -> bool {
         self.len == GATHERED_MAX || self.requests >= GATHERED_MAX || self.buf.len() - self.filled < READ_LEN
     }
@@ -79,9 +103,7 @@ impl<P: Platform> Server<P> {
         let part = &mut gathered.parts[gathered.len];
         (part.token, part.db, part.range) = (token, db, start..start + count);
         part.parsed.fill(&mut room[..count], &rules);
-        let known = gathered.places.len();
         part.parsed.keys_first(db, &mut gathered.places);
-        self.engine.keyspace.prefetch_all(&gathered.places[known..], Prefetch::First);
         gathered.filled += count.next_multiple_of(64);
         gathered.requests += part.parsed.len();
         gathered.len += 1;
@@ -99,20 +121,31 @@ impl<P: Platform> Server<P> {
         let mut parts = core::mem::take(&mut self.gathered.parts);
         let mut buf = core::mem::take(&mut self.gathered.buf);
         if self.gathered.requests > 1 {
-            self.engine.keyspace.prefetch_all(&self.gathered.places, Prefetch::Second);
-            for step in Parsed::STEPS_AFTER_ENTRY {
-                for part in &mut parts[..len] {
-                    let bytes = &buf[part.range.clone()];
-                    part.parsed.fetch_first(step, bytes, &self.engine.keyspace, part.db);
-                }
-            }
+            self.fetch_gathered(&mut parts[..len], &buf);
         }
         self.gathered.places.clear();
         for part in &mut parts[..len] {
             self.execute_part(part, &mut buf);
         }
+        self.send_all_held();
         (self.gathered.parts, self.gathered.buf) = (parts, buf);
         (self.gathered.filled, self.gathered.requests) = (0, 0);
+    }
+
+    /// Fetches the memory of what is gathered.
+    fn fetch_gathered(&self, parts: &mut [Part], buf: &[u8]) {
+        let (keyspace, places) = (&self.engine.keyspace, &self.gathered.places);
+        keyspace.prefetch_all(places, Prefetch::First);
+        keyspace.prefetch_all(places, Prefetch::Second);
+        let has_objects = keyspace.prefetch_all(places, Prefetch::Third);
+        for part in &mut *parts {
+            part.parsed.note_fetched();
+        }
+        for step in Parsed::STEPS_AFTER_ENTRY.filter(|_| has_objects) {
+            for part in &mut *parts {
+                part.parsed.fetch_first(step, &buf[part.range.clone()], keyspace, part.db);
+            }
+        }
     }
 
     fn execute_part(&mut self, part: &mut Part, buf: &mut [u8]) {
@@ -122,10 +155,59 @@ impl<P: Platform> Server<P> {
             return;
         };
         connection.is_gathered = false;
-        let outcome = self.execute_shared(&mut connection, &mut buf[part.range.clone()], &mut part.parsed);
+        let start = self.reply_buf.len();
+        let batch = self.execute_shared(&mut connection, &mut buf[part.range.clone()], &mut part.parsed);
         // A large request may have come with many arguments.
         part.parsed.trim();
-        self.put_read(connection, outcome.is_err());
+        self.hold_replies(connection, &batch, start);
+    }
+
+    /// Puts a client back whose requests have run. Where nothing speaks against it, its replies, which begin at `start` of the
+    /// shared buffer, wait until the requests of the others that are gathered have run, too.
+    fn hold_replies(&mut self, mut connection: Box<Connection<Socket<P>>>, batch: &Batch, start: usize) {
+        let end = self.reply_buf.len();
+        let may_wait = matches!(batch, Batch::Drained)
+            && start < end
+            && connection.out.is_empty()
+            && connection.closing == Closing::No
+            && !self.outside.switches.enforce_reply_list;
+        if !may_wait {
+            let outcome = self.finish_batch(&mut connection, batch, start);
+            self.put_read(connection, outcome.is_err());
+            return;
+        }
+        let token = self.outside.connections.token(connection.slot);
+        self.gathered.held.push(Held { token, range: start..end });
+        self.outside.connections.put(connection);
+        if end > HELD_LEN_MAX {
+            self.send_all_held();
+        }
+    }
+
+    /// Sends the replies that wait in the shared buffer.
+    fn send_all_held(&mut self) {
+        let mut replies = core::mem::take(&mut self.reply_buf);
+        self.send_held(&replies);
+        replies.clear();
+        self.put_reply_buf(replies, REPLY_KEEP_LEN);
+    }
+
+    /// Same, while more is written behind them.
+    pub(crate) fn send_held(&mut self, replies: &[u8]) {
+        let mut held = core::mem::take(&mut self.gathered.held);
+        for Held { token, range } in held.drain(..) {
+            // Whoever was closed meanwhile is told nothing more.
+            let slot = self.outside.connections.resolve(token);
+            let Some(mut connection) = slot.and_then(|slot| self.outside.connections.take(slot)) else {
+                continue;
+            };
+            let outcome = self
+                .outside
+                .send_slice(&mut connection, &replies[range])
+                .and_then(|()| self.end_batch(&mut connection, &Batch::Drained));
+            self.put_read(connection, outcome.is_err());
+        }
+        self.gathered.held = held;
     }
 
     /// Ends the reading from a client in its slot that brought nothing.

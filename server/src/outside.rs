@@ -300,23 +300,48 @@ impl<P: Platform> Outside<P> {
         }
     }
 
-    /// Sends a filled reply buffer; what the socket does not take is kept. The buffer is empty afterwards.
+    /// Sends what a reply buffer holds from `start` on, which is where it ends afterwards; what the socket does not take is kept.
     pub(crate) fn send(
         &mut self,
         connection: &mut Connection<Socket<P>>,
         buffer: &mut Vec<u8>,
+        start: usize,
     ) -> Result<(), Gone> {
-        connection.reply_peak = connection.reply_peak.max(buffer.len());
-        let mut sent = 0;
-        if connection.out.is_empty() && !self.switches.enforce_reply_list {
-            sent = client_io::send::<P::Net>(connection, buffer)?;
+        if start > 0 {
+            // What is before it is others'.
+            self.send_slice(connection, &buffer[start..])?;
+        } else {
+            let sent = self.send_some(connection, buffer)?;
+            if sent < buffer.len() {
+                connection.out.push_buffer(buffer, sent);
+                self.list_for_flush(connection);
+            }
         }
-        if sent < buffer.len() {
-            connection.out.push_buffer(buffer, sent);
+        buffer.truncate(start);
+        Ok(())
+    }
+
+    /// Sends some replies; what the socket does not take is kept.
+    pub(crate) fn send_slice(
+        &mut self,
+        connection: &mut Connection<Socket<P>>,
+        replies: &[u8],
+    ) -> Result<(), Gone> {
+        let sent = self.send_some(connection, replies)?;
+        if sent < replies.len() {
+            connection.out.push(&replies[sent..]);
             self.list_for_flush(connection);
         }
-        buffer.clear();
         Ok(())
+    }
+
+    /// Sends as much of some replies as the socket takes, if none wait before them. Returns how much.
+    fn send_some(&mut self, connection: &mut Connection<Socket<P>>, replies: &[u8]) -> Result<usize, Gone> {
+        connection.reply_peak = connection.reply_peak.max(replies.len());
+        if !connection.out.is_empty() || self.switches.enforce_reply_list {
+            return Ok(0);
+        }
+        client_io::send::<P::Net>(connection, replies)
     }
 
     pub(crate) fn list_for_flush(&mut self, connection: &mut Connection<Socket<P>>) {

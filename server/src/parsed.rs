@@ -326,7 +326,7 @@ impl Parsed {
     /// One step of fetching for the requests that run first, the first of `buf`.
     #[inline]
     pub(crate) fn fetch_first(&mut self, step: usize, buf: &[u8], keyspace: &Keyspace, db: usize) {
-        self.fetch_at = self.next + BLOCK;
+        self.note_fetched();
         let (step, ahead) = STEPS[step];
         if step.is_of_objects() && !self.has_objects {
             return;
@@ -334,13 +334,18 @@ impl Parsed {
         self.fetch(self.next..self.fetch_at + ahead * BLOCK, step, buf, keyspace, db);
     }
 
+    /// What the requests that run first need is asked for.
+    #[inline]
+    pub(crate) fn note_fetched(&mut self) {
+        self.fetch_at = self.next + BLOCK;
+    }
+
     /// Adds database and hash of the keys of the requests that run first. Returns how many of these name a key.
     pub(crate) fn keys_first(&self, db: usize, places: &mut Vec<(usize, u64)>) -> usize {
         let (_, ahead) = STEPS[0];
+        let waiting = &self.requests[self.next..];
         let mut count = 0;
-        for request in
-            self.requests.iter().skip(self.next).take((ahead + 1) * BLOCK).filter(|request| request.has_hash)
-        {
+        for request in waiting.iter().take((ahead + 1) * BLOCK).filter(|request| request.has_hash) {
             if !request.is_same {
                 places.push((db, request.hash));
             }

@@ -1,7 +1,7 @@
 //! The event loop: one thread that polls, reads, executes, writes and does the periodic work.
 //!
-//! A turn: wait for events; accept; read each readable client once and execute its whole requests; send the replies at
-//! once from the shared reply buffer; flush what other clients got; expire what is due; run the periodic work when its
+//! A turn: wait for events; accept; read each readable client once and execute its whole requests, several clients together; send
+//! the replies from the shared reply buffer; flush what other clients got; expire what is due; run the periodic work when its
 //! time has come. Nothing in a turn waits. While I/O threads run (`threaded.rs`), reading, parsing, writing and polling
 //! are theirs, and this thread executes what comes back.
 
@@ -38,6 +38,7 @@ pub(crate) struct Server<P: Platform> {
     pub(crate) engine: Engine,
     pub(crate) outside: Outside<P>,
     read_buf: Box<[u8]>,
+    /// Replies of the client that is being served, behind those of others that wait to be sent.
     pub(crate) reply_buf: Vec<u8>,
     /// Requests of the client that is being served, unless it has some of its own.
     pub(crate) parsed: Parsed,
@@ -223,9 +224,9 @@ impl<P: Platform> Server<P> {
         let count = client_io::read::<P::Net>(connection, &mut self.read_buf)?;
         let mut buf = core::mem::take(&mut self.read_buf);
         let mut parsed = core::mem::take(&mut self.parsed);
-        let outcome = self.execute_shared(connection, &mut buf[..count], &mut parsed);
+        let batch = self.execute_shared(connection, &mut buf[..count], &mut parsed);
         (self.read_buf, self.parsed) = (buf, parsed);
-        outcome
+        self.finish_batch(connection, &batch, 0)
     }
 
     /// Reads into the client's own buffer, where part of a request waits.

@@ -142,3 +142,47 @@ fn clients_of_one_turn_run_one_after_another() {
         other.ask(b"NG\r\n", b"+PONG\r\n");
     }
 }
+
+/// What a client of a turn causes others to be told comes behind the replies to what they had asked before it.
+#[test]
+fn messages_come_in_the_order_of_the_commands() {
+    const CLIENTS: usize = 20;
+    let server = TestServer::start(&[]);
+    let mut clients: Vec<_> = (0..CLIENTS).map(|_| server.raw()).collect();
+    for client in &mut clients {
+        client.send(b"HELLO 3\r\nSUBSCRIBE news\r\n");
+        while client.line() != "subscribe" {}
+        client.expect(b"$4\r\nnews\r\n:1\r\n");
+    }
+    let mut holder = server.raw();
+    // Threads would read in an order of their own.
+    holder.ask(b"CONFIG SET io-threads 1\r\n", b"+OK\r\n");
+    holder.send(b"DEBUG SLEEP 0.2\r\n");
+    for (index, client) in clients.iter_mut().enumerate() {
+        client.send(format!("INCR turns\r\nPUBLISH news {index}\r\n").as_bytes());
+    }
+    let (mut turns, mut told) = (Vec::new(), Vec::new());
+    for client in &mut clients {
+        let (mut before, mut numbers, mut senders) = (None, Vec::new(), Vec::new());
+        while numbers.len() < 2 || senders.len() < CLIENTS {
+            let line = client.line();
+            if let Some(number) = line.strip_prefix(':') {
+                before = before.or(Some(senders.len()));
+                numbers.push(number.parse::<usize>().unwrap());
+            } else {
+                assert_eq!(line, ">3");
+                client.expect(b"$7\r\nmessage\r\n$4\r\nnews\r\n");
+                client.line();
+                senders.push(client.line().parse::<usize>().unwrap());
+            }
+        }
+        assert_eq!(numbers[1], CLIENTS);
+        turns.push(numbers[0]);
+        told.push((before.unwrap(), senders));
+    }
+    for (own, (before, senders)) in turns.iter().zip(&told) {
+        let of_senders: Vec<usize> = senders.iter().map(|&sender| turns[sender]).collect();
+        assert!(of_senders.is_sorted(), "{of_senders:?}");
+        assert_eq!(*before, own - 1, "the reply of turn {own} among the messages of {of_senders:?}");
+    }
+}

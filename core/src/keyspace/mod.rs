@@ -377,10 +377,9 @@ impl Keyspace {
 
     /// Same, for many hashes with their databases, in a loop as small as can be, so that the processor has as many of them under
     /// way as it can: each may have to walk through the page tables first.
-    pub fn prefetch_all(&self, places: &[(usize, u64)], step: Prefetch) {
-        for &(db, hash) in places {
-            self.prefetch(db, hash, step);
-        }
+    /// Returns whether one of the keys has an object, after the third step.
+    pub fn prefetch_all(&self, places: &[(usize, u64)], step: Prefetch) -> bool {
+        places.iter().fold(false, |has_object, &(db, hash)| self.prefetch(db, hash, step) | has_object)
     }
 
     /// Asks the processor to fetch what the object keeps that [`Prefetch::Third`] has found.
