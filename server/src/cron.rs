@@ -5,7 +5,7 @@
 use vireo_core::engine::host::{Host, LogLevel};
 use vireo_core::engine::{ClientSlot, Engine};
 use vireo_core::offload::Marks;
-use vireo_core::platform::{Clock, Platform};
+use vireo_core::platform::Platform;
 
 use crate::alloc;
 use crate::outside::Outside;
@@ -116,10 +116,6 @@ impl<P: Platform> Outside<P> {
         stats.expire_us += spent_us;
         stats.expire_cap_reached += u64::from(is_cut_short);
         stats.longest.expire_us = stats.longest.expire_us.max(spent_us);
-    }
-
-    fn mono_us(&self) -> u64 {
-        self.clock.monotonic_ns() / 1000
     }
 
     /// There may be something due that was not at the last turn.

@@ -7,7 +7,7 @@ use core::ops::Range;
 
 use vireo_core::engine::{ClientSlot, Flow, Moment};
 use vireo_core::keyspace::SharedBytes;
-use vireo_core::platform::{Clock, Platform};
+use vireo_core::platform::Platform;
 use vireo_core::resp::{Proto, ProtocolError, Reply};
 
 use crate::client_io::Gone;
@@ -91,6 +91,7 @@ impl<P: Platform> Server<P> {
 
     /// Executes what is whole in the client's own buffer and sends the replies.
     pub(crate) fn execute_own(&mut self, connection: &mut Connection<Socket<P>>) -> Result<(), Gone> {
+        debug_assert!(self.reply_buf.is_empty(), "nobody's replies are held");
         self.outside.current = Some((connection.slot, connection.io_use_sending()));
         let mut own = core::mem::take(&mut connection.read);
         let from = if connection.parsed.is_in_use() { &mut connection.parsed } else { &mut self.parsed };
@@ -156,7 +157,7 @@ impl<P: Platform> Server<P> {
         let mut now = self.outside.now;
         if sends && !self.gathered.holds_replies() {
             // What was done since the turn began is no part of the first command's time.
-            now.advance_to(self.outside.clock.monotonic_ns() / 1000);
+            now.advance_to(self.outside.mono_us());
         }
         let mut used = 0;
         let db = self.db_of(connection.slot);
@@ -205,7 +206,7 @@ impl<P: Platform> Server<P> {
                 used += request.len;
                 continue;
             }
-            if self.engine.shared.clients_are_over() && self.evict_before(slot, run.replies) {
+            if self.engine.shared.clients_are_over() && self.evict_before(slot, run) {
                 return (used, Some(Batch::Kill));
             }
             self.outside.note_waiting(bytes.len() - used - request.len);
@@ -229,13 +230,6 @@ impl<P: Platform> Server<P> {
         (used, None)
     }
 
-    /// Closes clients that hold too much; `true` when the one in `slot` is among them.
-    #[cold]
-    fn evict_before(&mut self, slot: ClientSlot, replies: &[u8]) -> bool {
-        self.send_held(replies);
-        self.outside.evict_clients(&mut self.engine, Some(slot))
-    }
-
     /// Same for one request that fills the client's own buffer, nearly all of it with the argument at `value`: a command that sets a
     /// string to that takes the buffer instead of a copy. Returns how many bytes are left behind in the buffer that are used.
     #[cold]
@@ -254,6 +248,15 @@ impl<P: Platform> Server<P> {
         let (used, end) = self.execute_parsed(connection, own.pending_of(&lent), parsed, run);
         self.engine.keyspace.withdraw();
         (if own.take_back(lent) { used } else { 0 }, end)
+    }
+
+    /// Closes clients that hold too much, before the next request runs; `true` when the one in `slot` is among them.
+    #[cold]
+    fn evict_before(&mut self, slot: ClientSlot, run: &mut Run<'_>) -> bool {
+        self.send_held(run.replies);
+        let own_goes = self.outside.evict_clients(&mut self.engine, Some(slot));
+        run.now.advance_to(self.outside.mono_us());
+        own_goes
     }
 
     /// Parses what has become whole at the start of `rest` and begins to fetch the memory of the keys. `false` when there
@@ -301,15 +304,20 @@ impl<P: Platform> Server<P> {
         if own_len >= REPLY_FLUSH_LEN
             && run.sends
             && !self.outside.holds_replies_back(connection.slot, &self.engine)
-            && self.outside.send(connection, replies, start).is_err()
         {
-            return Some(Batch::Kill);
+            if self.outside.send(connection, replies, start).is_err() {
+                return Some(Batch::Kill);
+            }
+            run.now.advance_to(self.outside.mono_us());
         }
         self.outside.charge_running(connection, replies.len() - start, &mut self.engine);
         if !self.engine.shared.requests.is_empty() || !self.engine.shared.deliveries.is_empty() {
+            debug_assert!(run.sends || !self.gathered.holds_replies(), "they are in the shared buffer");
             // What others are told comes behind their replies.
             self.send_held(replies);
             let own_killed = self.outside.settle(&mut self.engine, Some((connection.slot, replies)));
+            // That is no part of the next command's time.
+            run.now.advance_to(self.outside.mono_us());
             if own_killed || self.outside.stopping {
                 return Some(Batch::Kill);
             }

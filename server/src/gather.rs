@@ -174,8 +174,11 @@ impl<P: Platform> Server<P> {
         if !may_wait {
             let outcome = self.finish_batch(&mut connection, batch, start);
             self.put_read(connection, outcome.is_err());
+            // That is no part of the next command's time.
+            self.outside.now.advance_to(self.outside.mono_us());
             return;
         }
+        self.outside.count_traffic(&mut connection);
         let token = self.outside.connections.token(connection.slot);
         self.gathered.held.push(Held { token, range: start..end });
         self.outside.connections.put(connection);

@@ -19,7 +19,7 @@ use crate::{alloc, allocator, log};
 impl<P: Platform> Host for Outside<P> {
     #[inline]
     fn monotonic_us(&mut self) -> u64 {
-        self.clock.monotonic_ns() / 1000
+        self.mono_us()
     }
 
     fn facts(&self) -> &HostFacts {

@@ -148,11 +148,17 @@ impl<P: Platform> Outside<P> {
         }
     }
 
+    /// The monotonic time, µs.
+    #[inline]
+    pub(crate) fn mono_us(&self) -> u64 {
+        self.clock.monotonic_ns() / 1000
+    }
+
     /// Reads the clock anew. Returns the monotonic time, µs.
     ///
     /// The wall clock is asked once a millisecond and follows the monotonic one in between.
     pub(crate) fn refresh_clock(&mut self) -> u64 {
-        let mut mono_us = self.clock.monotonic_ns() / 1000;
+        let mut mono_us = self.mono_us();
         if mono_us.saturating_sub(self.wall_read.mono_us) >= WALL_CLOCK_PERIOD_US
             || self.wall_read.mono_us == 0
         {
@@ -171,7 +177,7 @@ impl<P: Platform> Outside<P> {
         let mut closest = (u64::MAX, Moment::default());
         for _ in 0..CLOCK_READS_MAX {
             let unix_us = self.clock.unix_us();
-            let mono_us = self.clock.monotonic_ns() / 1000;
+            let mono_us = self.mono_us();
             let apart_us = mono_us.saturating_sub(before_us);
             if apart_us < closest.0 {
                 closest = (apart_us, Moment { mono_us: before_us, unix_us });
@@ -307,15 +313,13 @@ impl<P: Platform> Outside<P> {
         buffer: &mut Vec<u8>,
         start: usize,
     ) -> Result<(), Gone> {
-        if start > 0 {
-            // What is before it is others'.
-            self.send_slice(connection, &buffer[start..])?;
-        } else {
-            let sent = self.send_some(connection, buffer)?;
-            if sent < buffer.len() {
-                connection.out.push_buffer(buffer, sent);
-                self.list_for_flush(connection);
-            }
+        let sent = self.send_some(connection, &buffer[start..])?;
+        if start + sent < buffer.len() {
+            // What is before it is others', and stays.
+            let others = buffer[..start].to_vec();
+            connection.out.push_buffer(buffer, start + sent);
+            buffer.extend_from_slice(&others);
+            self.list_for_flush(connection);
         }
         buffer.truncate(start);
         Ok(())

@@ -221,6 +221,7 @@ impl<P: Platform> Server<P> {
 
     /// Reads into the shared buffer and executes.
     fn read_shared(&mut self, connection: &mut Connection<Socket<P>>) -> Result<(), Gone> {
+        debug_assert!(self.reply_buf.is_empty(), "nobody's replies are held");
         let count = client_io::read::<P::Net>(connection, &mut self.read_buf)?;
         let mut buf = core::mem::take(&mut self.read_buf);
         let mut parsed = core::mem::take(&mut self.parsed);

@@ -4,7 +4,7 @@ use vireo_core::engine::Engine;
 use vireo_core::engine::host::LogLevel;
 use vireo_core::keyspace::{Garbage, Prefetch};
 use vireo_core::offload::{Decision, Job, Marks};
-use vireo_core::platform::{Clock, Event, Platform};
+use vireo_core::platform::{Event, Platform};
 
 use crate::connection::{Closing, Connection, Notes};
 use crate::outside::Outside;
@@ -144,8 +144,7 @@ impl<P: Platform> Server<P> {
             self.fetch(&mut received[..count]);
         }
         // The first command's time begins here; each other's, where the one before ends.
-        let now_us = self.outside.clock.monotonic_ns() / 1000;
-        self.outside.now.advance_to(now_us);
+        self.outside.now.advance_to(self.outside.mono_us());
         for connection in received.drain(..count) {
             self.after_read(connection);
         }

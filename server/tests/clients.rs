@@ -186,3 +186,47 @@ fn messages_come_in_the_order_of_the_commands() {
         assert_eq!(*before, own - 1, "the reply of turn {own} among the messages of {of_senders:?}");
     }
 }
+
+/// Replies of all lengths that are made in one turn come whole, whether sockets take them or not.
+#[test]
+fn long_and_short_replies_of_one_turn_come_whole() {
+    let server = TestServer::start(&[]);
+    let value = vec![b'v'; 3_000_000];
+    let mut c = server.client();
+    let () = c.set("long", &value).unwrap();
+    for _ in 0..3000 {
+        let () = c.rpush("list", &value[..1000]).unwrap();
+    }
+    let string = [b"$3000000\r\n", &value[..], b"\r\n"].concat();
+    let list =
+        [b"*3000\r\n".to_vec(), [b"$1000\r\n", &value[..1000], b"\r\n"].concat().repeat(3000)].concat();
+    let asked: [(&[u8], &[u8]); 5] = [
+        (b"PING\r\n", b"+PONG\r\n"),
+        (b"GET long\r\nPING\r\n", &string),
+        (b"ECHO one\r\nQUIT\r\n", b"$3\r\none\r\n+OK\r\n"),
+        (b"PING\r\nLRANGE list 0 -1\r\n", &list),
+        (b"no-such-command\r\n", b"-ERR unknown command 'no-such-command', with args beginning with: \r\n"),
+    ];
+    let mut clients: Vec<_> = (0..15).map(|_| server.raw()).collect();
+    let mut holder = server.raw();
+    // Threads would read in an order of their own.
+    holder.ask(b"CONFIG SET io-threads 1\r\n", b"+OK\r\n");
+    holder.send(b"DEBUG SLEEP 0.2\r\n");
+    for (client, (request, _)) in clients.iter_mut().zip(asked.iter().cycle()) {
+        client.send(request);
+    }
+    holder.expect(b"+OK\r\n");
+    for (client, (request, reply)) in clients.iter_mut().zip(asked.iter().cycle()) {
+        if request.starts_with(b"PING\r\nLRANGE") {
+            client.expect(b"+PONG\r\n");
+        }
+        client.expect(reply);
+        if request.ends_with(b"QUIT\r\n") {
+            assert_eq!(client.until_closed(), b"");
+        } else if request.starts_with(b"GET") {
+            client.expect(b"+PONG\r\n");
+        } else {
+            client.ask(b"ECHO more\r\n", b"$4\r\nmore\r\n");
+        }
+    }
+}
