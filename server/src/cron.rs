@@ -182,12 +182,15 @@ impl<P: Platform> Outside<P> {
             return;
         }
         let idle_us = now_us.saturating_sub(connection.active_us);
-        connection.read.shrink(idle_us > IDLE_BUFFER_US);
-        if idle_us > IDLE_BUFFER_US {
+        let is_idle = idle_us > IDLE_BUFFER_US;
+        if connection.read.shrink(is_idle) || is_idle {
+            // The next read would ask for that memory again.
             connection.expects = 0;
+        }
+        if is_idle {
             connection.parsed.shrink();
         }
-        if idle_us > IDLE_BUFFER_US && !self.switches.keep_reply_buffers {
+        if is_idle && !self.switches.keep_reply_buffers {
             connection.out.shrink();
         }
         connection.reply_peak = 0;

@@ -150,21 +150,23 @@ impl ReadBuf {
     }
 
     /// Gives memory back that has not been needed lately: all of it when the client is idle and nothing
-    /// waits, down to twice the recent need when the buffer is large.
-    pub(crate) fn shrink(&mut self, idle: bool) {
+    /// waits, down to twice the recent need when the buffer is large. Returns whether there was any.
+    pub(crate) fn shrink(&mut self, idle: bool) -> bool {
         let held = self.len();
         if idle && held == 0 {
             *self = Self::default();
-            return;
+            return true;
         }
         let target = held.max(self.peak.saturating_mul(2)).max(OWN_LEN_MIN);
-        if self.bytes.capacity() > RESIZE_THRESHOLD && target < self.bytes.capacity() {
+        let is_large = self.bytes.capacity() > RESIZE_THRESHOLD && target < self.bytes.capacity();
+        if is_large {
             let mut smaller = Vec::with_capacity(target);
             smaller.extend_from_slice(&self.bytes[self.consumed..]);
             self.bytes = smaller;
             self.consumed = 0;
         }
         self.peak = held;
+        is_large
     }
 }
 

@@ -236,6 +236,23 @@ fn a_share_follows_maxmemory() {
 }
 
 #[test]
+fn a_large_buffer_that_was_given_back_is_not_asked_for_again() {
+    for options in [&[][..], &THREADS] {
+        let server = TestServer::start(options);
+        let mut control = control(&server);
+        let free = |control: &mut Connection| field(control, "was-large", "qbuf-free").unwrap();
+        let mut client = named(&server, "was-large");
+        client
+            .send(format!("*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$100000\r\n{}\r\n", "x".repeat(100_000)).as_bytes());
+        client.expect(b"+OK\r\n");
+        client.ask(b"PING\r\n", b"+PONG\r\n");
+        until("it is given back", || free(&mut control) < 100_000);
+        client.ask(b"PING\r\n", b"+PONG\r\n");
+        assert!(free(&mut control) < 100_000);
+    }
+}
+
+#[test]
 fn what_clients_hold_is_told() {
     for options in [&[][..], &THREADS] {
         let server = TestServer::start(options);
