@@ -101,13 +101,23 @@ impl<const N: usize> ArgSink for heapless::Vec<Span, N> {
 pub struct Limits {
     authenticated: bool,
     bulk_len_max: i64,
+    /// The lower one of that and of what one that has not authenticated may send, if it has not.
+    bulk_len_allowed: i64,
 }
 
 impl Limits {
     /// Limits of a client; `bulk_len_max` is `proto-max-bulk-len`.
     #[inline]
     pub fn new(authenticated: bool, bulk_len_max: u64) -> Self {
-        Self { authenticated, bulk_len_max: i64::try_from(bulk_len_max).unwrap_or(i64::MAX) }
+        let bulk_len_max = i64::try_from(bulk_len_max).unwrap_or(i64::MAX);
+        let own_max = if authenticated { i64::MAX } else { UNAUTHENTICATED_BULK_MAX };
+        Self { authenticated, bulk_len_max, bulk_len_allowed: bulk_len_max.min(own_max) }
+    }
+
+    /// Why an argument of this length is too long.
+    #[cold]
+    fn refusal(&self, len: i64) -> ProtocolError {
+        if len > self.bulk_len_max { ProtocolError::BulkLen } else { ProtocolError::UnauthenticatedBulkLen }
     }
 
     /// They are those of a client that has authenticated.
@@ -284,53 +294,65 @@ impl Decoder {
         limits: &Limits,
         args: &mut A,
     ) -> Result<Decoded, ProtocolError> {
-        while self.missing > 0 {
-            if !self.in_body {
-                let Some((len, pos)) = bulk_header(buf, self.pos)? else { return Ok(Decoded::Incomplete) };
-                if len > limits.bulk_len_max {
-                    return Err(ProtocolError::BulkLen);
+        // Written back only where bytes are missing, so that it stays in registers.
+        let mut at = *self;
+        while at.missing > 0 {
+            if !at.in_body {
+                let Some((len, pos)) = bulk_header(buf, at.pos)? else {
+                    *self = at;
+                    return Ok(Decoded::Incomplete);
+                };
+                if len > limits.bulk_len_allowed {
+                    return Err(limits.refusal(len));
                 }
-                if len > UNAUTHENTICATED_BULK_MAX && !limits.authenticated {
-                    return Err(ProtocolError::UnauthenticatedBulkLen);
-                }
-                self.bulk_len = usize::try_from(len).map_err(|_| ProtocolError::BulkLen)?;
-                self.pos = pos;
-                self.in_body = true;
+                at.bulk_len = usize::try_from(len).map_err(|_| ProtocolError::BulkLen)?;
+                at.pos = pos;
+                at.in_body = true;
             }
-            let end = self.pos.saturating_add(self.bulk_len);
+            let end = at.pos.saturating_add(at.bulk_len);
             let Some(tail) = buf.get(end..).filter(|tail| tail.len() >= 2) else {
+                *self = at;
                 return Ok(Decoded::Incomplete);
             };
             //= security vk#2872: only CRLF may end an argument
             if !tail.starts_with(b"\r\n") {
                 return Err(ProtocolError::Crlf);
             }
-            args.push(Span { start: self.pos, end }).map_err(|Full| ProtocolError::TooManyArgs)?;
-            self.pos = end.saturating_add(2);
-            self.in_body = false;
-            self.missing = self.missing.saturating_sub(1);
+            args.push(Span { start: at.pos, end }).map_err(|Full| ProtocolError::TooManyArgs)?;
+            at.pos = end.saturating_add(2);
+            at.in_body = false;
+            at.missing = at.missing.saturating_sub(1);
         }
-        let consumed = self.pos;
         self.reset();
-        Ok(Decoded::Request { consumed })
+        Ok(Decoded::Request { consumed: at.pos })
     }
 }
 
 /// The `$` line at `pos`: the length and where the argument begins. `None` when it is not whole.
 #[inline]
 fn bulk_header(buf: &[u8], pos: usize) -> Result<Option<(i64, usize)>, ProtocolError> {
-    // One or two digits, as nearly all arguments have.
-    match buf.get(pos..) {
-        Some([b'$', a @ b'0'..=b'9', b'\r', b'\n', ..]) => {
-            return Ok(Some((digit(*a), pos.saturating_add(4))));
-        }
-        Some([b'$', a @ b'1'..=b'9', b @ b'0'..=b'9', b'\r', b'\n', ..]) => {
-            let len = digit(*a).saturating_mul(10).saturating_add(digit(*b));
-            return Ok(Some((len, pos.saturating_add(5))));
-        }
-        _ => {}
+    if let Some(found) = buf.get(pos..).and_then(short_bulk_header) {
+        let (len, header_len) = found;
+        return Ok(Some((len, pos.saturating_add(header_len))));
     }
     bulk_header_slow(buf, pos)
+}
+
+/// A length of one or two digits, as nearly all arguments have, and how long its line is; when at least one byte follows it.
+#[inline]
+fn short_bulk_header(rest: &[u8]) -> Option<(i64, usize)> {
+    let [head @ .., last] = rest.first_chunk::<5>()?;
+    let [_, tens, ones, _] = head;
+    // One comparison for all that is the same in every such line.
+    let fixed = u32::from_le_bytes(*head);
+    if fixed & 0xffff_00ff == u32::from_le_bytes(*b"$\0\r\n") && tens.is_ascii_digit() {
+        return Some((digit(*tens), 4));
+    }
+    let is_two = fixed & 0xff00_00ff == u32::from_le_bytes(*b"$\0\0\r") && *last == b'\n';
+    if is_two && matches!(tens, b'1'..=b'9') && ones.is_ascii_digit() {
+        return Some((digit(*tens).saturating_mul(10).saturating_add(digit(*ones)), 5));
+    }
+    None
 }
 
 #[cold]

@@ -159,11 +159,11 @@ const LOOKUP_LEN: usize = 1024;
 /// Bits of a place in the look-up table.
 const LOOKUP_BITS: u32 = LOOKUP_LEN.ilog2();
 
-/// Mixes the first letters, the last ones and the length of a name, upper and lower case alike.
+/// The first letters and the last ones of a name, which is all of one of up to [`WORD_LEN`] letters.
 #[inline]
-const fn mix(name: &[u8]) -> usize {
+const fn word(name: &[u8]) -> u64 {
     let len = name.len();
-    let word = match name {
+    match name {
         [] => 0,
         [a, b, c, d, ..] => {
             let first = u32::from_le_bytes([*a, *b, *c, *d]) as u64;
@@ -171,18 +171,58 @@ const fn mix(name: &[u8]) -> usize {
             first | (last as u64) << 32
         }
         [a, ..] => u32::from_le_bytes([*a, name[len / 2], name[len - 1], 0]) as u64,
-    };
+    }
+}
+
+/// So many letters of a name are in its word.
+const WORD_LEN: usize = 8;
+
+/// Mixes a name's word and length, upper and lower case alike.
+#[inline]
+const fn mix(word: u64, len: usize) -> usize {
     let folded = word | 0x2020_2020_2020_2020;
     ((folded ^ len as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> (u64::BITS - LOOKUP_BITS)) as usize
 }
 
-/// Whether a name is that of a command, whose own is in lower case.
-#[inline]
-fn is_name(command: &str, name: &[u8]) -> bool {
-    let is_same =
-        |(own, letter): (&u8, &u8)| own == letter || own.is_ascii_lowercase() && *own == letter | 0x20;
-    command.len() == name.len() && command.as_bytes().iter().zip(name).all(is_same)
+/// What a name is compared with first, as far as its word goes.
+#[derive(Clone, Copy)]
+struct Short {
+    /// The command's word, in lower case.
+    word: u64,
+    /// The bit of each of its letters that tells upper from lower case.
+    case: u64,
+    len: usize,
 }
+
+impl Short {
+    const fn of(name: &[u8]) -> Self {
+        let word = word(name);
+        let (mut case, mut at) = (0, 0);
+        while at < WORD_LEN {
+            if (word >> (at * 8)).to_le_bytes()[0].is_ascii_lowercase() {
+                case |= 0x20 << (at * 8);
+            }
+            at += 1;
+        }
+        Self { word, case, len: name.len() }
+    }
+
+    #[inline]
+    fn is(&self, word: u64, len: usize) -> bool {
+        (self.word ^ word) & !self.case == 0 && self.len == len
+    }
+}
+
+/// By index into [`COMMANDS`].
+static SHORT: [Short; COMMANDS.len()] = {
+    let mut all = [Short { word: 0, case: 0, len: 0 }; COMMANDS.len()];
+    let mut index = 0;
+    while index < COMMANDS.len() {
+        all[index] = Short::of(COMMANDS[index].name.as_bytes());
+        index += 1;
+    }
+    all
+};
 
 #[expect(clippy::cast_possible_truncation, reason = "there are far fewer than 65,536 commands")]
 /// Index into [`COMMANDS`] plus one, by hash, with linear probing; built by the compiler.
@@ -190,7 +230,7 @@ static LOOKUP: [u16; LOOKUP_LEN] = {
     let mut table = [0u16; LOOKUP_LEN];
     let mut index = 0;
     while index < COMMANDS.len() {
-        let mut slot = mix(COMMANDS[index].name.as_bytes());
+        let mut slot = mix(SHORT[index].word, SHORT[index].len);
         while table[slot] != 0 {
             slot = (slot + 1) % LOOKUP_LEN;
         }
@@ -200,19 +240,27 @@ static LOOKUP: [u16; LOOKUP_LEN] = {
     table
 };
 
-/// Longest name of a command.
-const NAME_LEN_MAX: usize = 32;
-
 /// The command of a name, in any case.
 #[inline]
 pub fn lookup(name: &[u8]) -> Option<&'static Command> {
-    if name.len() > NAME_LEN_MAX {
-        return None;
-    }
-    let mut slot = mix(name);
+    if name.len() <= WORD_LEN { probe(name, |_| true) } else { lookup_long(name) }
+}
+
+/// Same, of a name that is longer than its word. Most are not, and are looked up without a call.
+#[inline(never)]
+fn lookup_long(name: &[u8]) -> Option<&'static Command> {
+    probe(name, |command| command.name.as_bytes().eq_ignore_ascii_case(name))
+}
+
+/// The command whose word and length are those of a name, and that `is_same`.
+#[inline]
+fn probe(name: &[u8], is_same: impl Fn(&Command) -> bool) -> Option<&'static Command> {
+    let word = word(name);
+    let mut slot = mix(word, name.len());
     while LOOKUP[slot] != 0 {
-        let command = &COMMANDS[usize::from(LOOKUP[slot]) - 1];
-        if is_name(command.name, name) {
+        let index = usize::from(LOOKUP[slot]) - 1;
+        let command = &COMMANDS[index];
+        if SHORT[index].is(word, name.len()) && is_same(command) {
             return Some(command);
         }
         slot = (slot + 1) % LOOKUP_LEN;
