@@ -317,6 +317,11 @@ impl<S> Connections<S> {
         self.slots.get_mut(slot.0 as usize)?.connection.take()
     }
 
+    /// Same, of the one that a token names, if it still lives.
+    pub(crate) fn take_by_token(&mut self, token: u64) -> Option<Box<Connection<S>>> {
+        self.take(self.resolve(token)?)
+    }
+
     /// Puts a connection (back) into its slot.
     pub(crate) fn put(&mut self, connection: Box<Connection<S>>) {
         let slot = connection.slot.0 as usize;
@@ -430,6 +435,9 @@ mod tests {
         assert_eq!(second, first);
         assert_eq!(all.resolve(token), None);
         assert_eq!(all.resolve(all.token(second)), Some(second));
+        all.put(Box::new(Connection::new((), second, 0)));
+        assert!(all.take_by_token(token).is_none());
+        assert!(all.take_by_token(all.token(second)).is_some());
         assert_eq!(all.len(), 1);
     }
 }

@@ -154,6 +154,12 @@ impl<P: Platform> Server<P> {
         replies: &mut Vec<u8>,
         sends: bool,
     ) -> (usize, Batch) {
+        if self.outside.stopping {
+            //= valkey 9.1 SHUTDOWN: nobody's command runs after it
+            parsed.clear();
+            self.outside.current = None;
+            return (0, Batch::Kill);
+        }
         let mut now = self.outside.now;
         if sends && !self.gathered.holds_replies() {
             // What was done since the turn began is no part of the first command's time.

@@ -149,8 +149,7 @@ impl<P: Platform> Server<P> {
     }
 
     fn execute_part(&mut self, part: &mut Part, buf: &mut [u8]) {
-        let slot = self.outside.connections.resolve(part.token);
-        let Some(mut connection) = slot.and_then(|slot| self.outside.connections.take(slot)) else {
+        let Some(mut connection) = self.outside.connections.take_by_token(part.token) else {
             part.parsed.clear();
             return;
         };
@@ -200,10 +199,7 @@ impl<P: Platform> Server<P> {
         let mut held = core::mem::take(&mut self.gathered.held);
         for Held { token, range } in held.drain(..) {
             // Whoever was closed meanwhile is told nothing more.
-            let slot = self.outside.connections.resolve(token);
-            let Some(mut connection) = slot.and_then(|slot| self.outside.connections.take(slot)) else {
-                continue;
-            };
+            let Some(mut connection) = self.outside.connections.take_by_token(token) else { continue };
             let outcome = self
                 .outside
                 .send_slice(&mut connection, &replies[range])

@@ -143,6 +143,23 @@ fn clients_of_one_turn_run_one_after_another() {
     }
 }
 
+/// Whoever was heard in the same turn as SHUTDOWN, but behind it, is told nothing: what it asked for would be lost.
+#[test]
+fn nothing_runs_after_shutdown() {
+    let server = TestServer::start(&[]);
+    let (mut holder, mut before, mut last, mut behind) =
+        (server.raw(), server.raw(), server.raw(), server.raw());
+    // Threads would read in an order of their own.
+    holder.ask(b"CONFIG SET io-threads 1\r\n", b"+OK\r\n");
+    holder.send(b"DEBUG SLEEP 0.2\r\n");
+    before.send(b"INCR turns\r\n");
+    last.send(b"INCR turns\r\nSHUTDOWN NOSAVE\r\nINCR turns\r\n");
+    behind.send(b"INCR turns\r\n");
+    holder.expect(b"+OK\r\n");
+    before.expect(b":1\r\n");
+    assert_eq!((last.until_closed(), behind.until_closed()), (Vec::new(), Vec::new()));
+}
+
 /// What a client of a turn causes others to be told comes behind the replies to what they had asked before it.
 #[test]
 fn messages_come_in_the_order_of_the_commands() {

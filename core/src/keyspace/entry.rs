@@ -184,7 +184,7 @@ impl EntryPtr {
         self.prefetch_first(HEAD_LEN_MAX + KEY_LEN_USUAL);
     }
 
-    /// Asks the processor to fetch the first bytes, a cache line of them at most.
+    /// Asks the processor to fetch the first bytes, of which there are no more than a cache line has.
     #[inline]
     fn prefetch_first(self, len: usize) {
         crate::prefetch::prefetch(self.0.as_ptr());
