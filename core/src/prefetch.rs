@@ -1,5 +1,8 @@
 //! A hint to the processor that memory will be needed soon.
 
+/// What one prefetch fetches, where that is known how.
+const LINE_LEN: usize = 64;
+
 /// Asks the processor to fetch a cache line; nothing where that is not known how.
 #[inline]
 pub(crate) fn prefetch(pointer: *const u8) {
@@ -32,6 +35,14 @@ pub(crate) fn prefetch_write(pointer: *const u8) {
 #[inline]
 pub fn prefetch_slice<T>(slice: &[T]) {
     prefetch(slice.as_ptr().cast());
+}
+
+/// Same, for all of a slice.
+#[inline]
+pub(crate) fn prefetch_whole<T>(slice: &[T]) {
+    for offset in (0..size_of_val(slice)).step_by(LINE_LEN) {
+        prefetch(slice.as_ptr().cast::<u8>().wrapping_add(offset));
+    }
 }
 
 /// Same, for what a slice begins with that will be written to.

@@ -106,10 +106,10 @@ impl<P: Platform> Outside<P> {
     fn expire(&mut self, engine: &mut Engine) {
         let (began_us, mut now) = (self.mono_us(), self.now);
         let (spent_us, is_cut_short) = loop {
-            let expired = engine.expire_step(&mut now, EXPIRE_BATCH, self);
+            let done = engine.expire_step(&mut now, EXPIRE_BATCH, self);
             let spent_us = self.mono_us().saturating_sub(began_us);
-            if expired < EXPIRE_BATCH || spent_us >= STEP_US {
-                break (spent_us, expired >= EXPIRE_BATCH);
+            if done < EXPIRE_BATCH || spent_us >= STEP_US {
+                break (spent_us, done >= EXPIRE_BATCH);
             }
         };
         let stats = &mut engine.shared.stats;

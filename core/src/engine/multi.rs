@@ -273,7 +273,7 @@ impl Engine {
         }
     }
 
-    /// Removes keys whose time has come, at most `budget` of them, and tells who is concerned.
+    /// Removes keys whose time has come, and tells who is concerned. Returns what that took of `budget`.
     pub fn expire_step(&mut self, now: &mut Moment, budget: usize, host: &mut dyn Host) -> usize {
         self.keyspace.logs = self.shared.log_wanted();
         self.keyspace.expires_lazily = self.shared.config.settings().lazyfree_lazy_expire;
@@ -281,7 +281,7 @@ impl Engine {
         let events = core::mem::take(&mut self.keyspace.log);
         self.shared.follow(events);
         self.serve_waiting(now, host);
-        step.expired
+        step.done()
     }
 }
 

@@ -19,6 +19,7 @@ use alloc::sync::Arc;
 use core::marker::PhantomData;
 use core::ptr::NonNull;
 
+use super::due::Due;
 use super::expiry::Timed;
 use super::kind::{Encoding, Kind};
 use super::large::{LargeBytes, SharedBytes};
@@ -81,7 +82,6 @@ fn value_place(layout: u8, behind: usize) -> usize {
 #[derive(Clone, Copy)]
 struct Parts {
     layout: u8,
-    expire_at: usize,
     value_at: usize,
     key_at: usize,
     key_len: usize,
@@ -114,7 +114,7 @@ impl EntryPtr {
         this.set_access(access);
         this.write_len(4, key.len());
         if let Some(at) = expire {
-            this.write(4 + key_len_len, &at.to_ne_bytes());
+            this.write(4 + key_len_len, &Due::new(at).word());
         }
         this.write(key_at, key);
         match value {
@@ -271,14 +271,13 @@ impl EntryPtr {
         let first = self.byte(0);
         let layout = first >> 3 & 15;
         let (key_len, key_len_len) = self.read_len(4);
-        let expire_at = 4 + key_len_len;
-        let value_at = value_place(layout, expire_at + usize::from(first >> 7) * 8);
+        let value_at = value_place(layout, 4 + key_len_len + usize::from(first >> 7) * 8);
         let (inline_len, head_len) = match layout {
             EMBSTR | RAW_INLINE => self.read_len(value_at),
             OBJECT | TAKEN => (0, size_of::<Object>()),
             _ => (0, 8),
         };
-        Parts { layout, expire_at, value_at, key_at: value_at + head_len, key_len, inline_len }
+        Parts { layout, value_at, key_at: value_at + head_len, key_len, inline_len }
     }
 
     #[inline]
@@ -354,11 +353,17 @@ impl EntryPtr {
     /// The expiry, ms.
     #[inline]
     pub(super) fn expire(self) -> Option<i64> {
+        self.due().map(Due::at)
+    }
+
+    /// Same, with its place in the index.
+    #[inline]
+    pub(super) fn due(self) -> Option<Due> {
         if self.byte(0) >> 7 == 0 {
             return None;
         }
         let (_, key_len_len) = self.read_len(4);
-        Some(i64::from_ne_bytes(self.word(4 + key_len_len)))
+        Some(Due::of(self.word(4 + key_len_len)))
     }
 
     /// Whether its key is this one.
@@ -368,16 +373,12 @@ impl EntryPtr {
         self.slice(parts.key_at, parts.key_len) == key
     }
 
-    /// Sets the expiry in place; `false` when the entry has no room for one, or would have to lose it.
-    pub(super) fn set_expire_in_place(self, expire: Option<i64>) -> bool {
-        match (self.expire(), expire) {
-            (None, None) => true,
-            (Some(_), Some(at)) => {
-                self.write(self.parts().expire_at, &at.to_ne_bytes());
-                true
-            }
-            _ => false,
-        }
+    /// Sets the expiry of an entry that has one.
+    #[inline]
+    pub(super) fn set_due(self, due: Due) {
+        assert!(self.byte(0) >> 7 == 1, "there is room for an expiry");
+        let (_, key_len_len) = self.read_len(4);
+        self.write(4 + key_len_len, &due.word());
     }
 
     /// Its value, if that lies in the entry and is worth lending.

@@ -15,6 +15,8 @@ use alloc::vec::Vec;
 use core::sync::atomic::AtomicBool;
 use core::sync::atomic::Ordering::Relaxed;
 
+use crate::prefetch::prefetch_whole;
+
 /// Pairs of a leaf.
 const LEAF_LEN: usize = if cfg!(any(miri, fuzzing, test)) { 8 } else { 128 };
 /// Capacity grows by this many pairs.
@@ -218,6 +220,8 @@ impl<T: Timed> ExpiryIndex<T> {
         let Some((&name, leaf)) = self.leaves.range_mut(..=stamp).next_back() else {
             unreachable!("a pair that is removed is there");
         };
+        // The search would wait for several lines of it one after another, and half of it is moved after that.
+        prefetch_whole(leaf);
         let Ok(at) = stamp.place(name, leaf) else { unreachable!("a pair that is removed is there") };
         leaf.remove(at);
         self.len -= 1;

@@ -9,6 +9,7 @@ mod access;
 mod address;
 mod bucket;
 mod chunks;
+mod due;
 mod entry;
 mod expiry;
 mod hash;
@@ -164,15 +165,25 @@ pub struct DatabaseBytes {
 pub struct ExpireStep {
     /// Keys and fields removed.
     pub expired: usize,
+    /// Keys whose time had been put off, and which have their place in the index anew.
+    pub caught_up: usize,
     /// When the next key or field is due; `None` when none has an expiry.
     pub next_due_ms: Option<i64>,
 }
 
 impl ExpireStep {
+    /// What it has done, of its budget.
+    pub fn done(&self) -> usize {
+        self.expired + self.caught_up
+    }
+
     fn is_due_at(&mut self, at: i64) {
         self.next_due_ms = Some(self.next_due_ms.map_or(at, |next| next.min(at)));
     }
 }
+
+/// So many keys of a shard that were put off are looked at for the one that expires next.
+const CAUGHT_UP_MAX: usize = 16;
 
 /// So many fields go in one step at the most; those of one hash with one event.
 const FIELDS_AT_ONCE_MAX: usize = 256;
@@ -330,7 +341,7 @@ impl Keyspace {
     /// How long the keys of a database that expire live on average, ms; between the first and the last of them.
     pub fn average_ttl_ms(&self, db: usize, now_ms: i64) -> i64 {
         let shards = self.databases.get(db).map_or(&[][..], |database| &database.shards);
-        let ends = shards.iter().filter_map(Shard::expiry_ends);
+        let ends = shards.iter().filter_map(Shard::lifetime_ends);
         let (count, sum) = ends.fold((0, 0i64), |(count, sum), (first, last)| {
             (count + 1, sum.saturating_add((first / 2 + last / 2).saturating_sub(now_ms)))
         });
@@ -427,8 +438,12 @@ impl Keyspace {
             .for_each(|shard| shard.keep_garbage(keeps));
     }
 
-    /// The key that expires next, with its database.
-    pub fn first_to_expire(&self) -> Option<(u32, Vec<u8>)> {
+    /// The key that expires next, with its database; one that expires soon, where many that would have been before it were put
+    /// off.
+    pub fn first_to_expire(&mut self) -> Option<(u32, Vec<u8>)> {
+        for shard in self.databases.iter_mut().flat_map(|database| &mut database.shards) {
+            shard.catch_up_first(CAUGHT_UP_MAX);
+        }
         let shards = self
             .databases
             .iter()
@@ -439,10 +454,10 @@ impl Keyspace {
         firsts.min_by_key(|&(at, db, _)| (at, db)).map(|(_, db, entry)| (db, entry.key().to_vec()))
     }
 
-    /// Removes keys whose time has come, the earliest of each shard first, at most `budget` of them; where that was enough,
-    /// such fields of hashes too.
+    /// Removes keys whose time has come, the earliest of each shard first, at most `budget` of them, those included that were put
+    /// off and get their place in the index now; where that was enough, such fields of hashes too.
     pub fn expire_step(&mut self, now_ms: i64, mut budget: usize) -> ExpireStep {
-        let mut step = ExpireStep { expired: 0, next_due_ms: None };
+        let mut step = ExpireStep { expired: 0, caught_up: 0, next_due_ms: None };
         let mut garbage = Vec::new();
         let log = self.logs.expired;
         let shards = self
@@ -456,6 +471,11 @@ impl Keyspace {
                     step.is_due_at(at);
                     break;
                 }
+                budget -= 1;
+                if shard.catch_up(entry) {
+                    step.caught_up += 1;
+                    continue;
+                }
                 let key = shard.view(entry).key();
                 let hash = self.hasher.key(key).hash;
                 if log {
@@ -464,7 +484,6 @@ impl Keyspace {
                 shard.remove(hash, entry);
                 garbage.append(shard.garbage());
                 step.expired += 1;
-                budget -= 1;
             }
         }
         self.stats.expired += step.expired as u64;

@@ -185,7 +185,7 @@ fn apply(keyspace: &mut Keyspace, model: &mut Model, scan: &mut ScanWatch, op: &
         Op::ExpireStep(budget) => {
             let is_due = keyspace.next_due_ms(now_ms).is_some_and(|at| at < now_ms);
             let step = keyspace.expire_step(now_ms, usize::from(*budget));
-            assert_eq!(step.expired > 0, is_due && *budget > 0);
+            assert_eq!(step.done() > 0, is_due && *budget > 0);
         }
         Op::Scan(count) => scan_step(keyspace, model, scan, usize::from(*count), now),
         Op::Flush => {

@@ -1,12 +1,13 @@
 //! A shard: a table, its expiry index, the memory of its entries. Alone on its cache lines.
 //!
-//! Invariant: every entry in the index is in the table, has the index's time as its expiry, and every entry
-//! with an expiry is in the index. Every hash has noted the time under which the index of hashes has its entry.
+//! Invariant: every entry in the index is in the table and knows the time that it has there, which is no later than its
+//! expiry, and every entry with an expiry is in the index. Every hash has noted the time under which the index of hashes has its entry.
 #![expect(unsafe_code, reason = "frees and lends out the entries it owns")]
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
+use super::due::Due;
 use super::entry::{Entry, EntryPtr};
 use super::expiry::{Earlier, ExpiryIndex, Stamp};
 use super::hash::{Key, KeyHasher};
@@ -124,7 +125,7 @@ impl Shard {
         let value = value.under_key(key.bytes.len(), Expiry::of(false, expire.is_some()));
         let entry = EntryPtr::new(&mut self.slab, key.bytes, expire, value, access);
         self.table.insert(key.hash, entry);
-        self.index(entry, expire);
+        self.index(entry);
         entry
     }
 
@@ -148,12 +149,12 @@ impl Shard {
         let value = value.under_key(key.bytes.len(), Expiry::of(old_expire.is_some(), expire.is_some()));
         let stays = old_expire.is_some() == expire.is_some() && !self.limbo.may_be_lent(old);
         if stays && old.set_value_in_place(&value) {
-            self.move_in_time(old, old_expire, expire);
+            self.move_in_time(old, expire);
             old.set_access(access);
             return old;
         }
         let new = EntryPtr::new(&mut self.slab, key.bytes, expire, value, access);
-        self.put_in_place(key.hash, old, new, expire);
+        self.put_in_place(key.hash, old, new);
         new
     }
 
@@ -161,7 +162,7 @@ impl Shard {
     pub(super) fn set_expire(&mut self, hash: u64, entry: EntryPtr, expire: Option<i64>) -> EntryPtr {
         let old = entry.expire();
         if old.is_some() == expire.is_some() {
-            self.move_in_time(entry, old, expire);
+            self.move_in_time(entry, expire);
             return entry;
         }
         let access = entry.access();
@@ -171,7 +172,7 @@ impl Shard {
             // SAFETY: the old entry is neither changed nor freed before its key is copied.
             let key: &'static [u8] = unsafe { core::slice::from_raw_parts(key.as_ptr(), key.len()) };
             let new = EntryPtr::new(&mut self.slab, key, expire, NewValue::Object(object), access);
-            self.put_in_place(hash, entry, new, expire);
+            self.put_in_place(hash, entry, new);
             return new;
         }
         let view = self.view(entry);
@@ -191,7 +192,7 @@ impl Shard {
             None => value,
         };
         let new = EntryPtr::new(&mut self.slab, view.key(), expire, value, access);
-        self.put_in_place(hash, entry, new, expire);
+        self.put_in_place(hash, entry, new);
         new
     }
 
@@ -213,7 +214,7 @@ impl Shard {
         entry.take_object()
     }
 
-    /// The earliest expiry.
+    /// The earliest expiry, or, of a key that was put off, the time that the index has.
     pub(super) fn first_expiry(&self) -> Option<(i64, EntryPtr)> {
         self.expiry.first().map(|stamp| (stamp.at, stamp.id))
     }
@@ -242,7 +243,30 @@ impl Shard {
         count
     }
 
-    /// The earliest and the latest expiry.
+    /// Gives a key that was put off its place in the index. `false` when it was not.
+    pub(super) fn catch_up(&mut self, entry: EntryPtr) -> bool {
+        let was_put_off = entry.due().filter(|due| due.indexed_at() < due.at());
+        if let Some(due) = was_put_off {
+            self.reindex(entry, due.indexed_at(), due.at());
+        }
+        was_put_off.is_some()
+    }
+
+    /// Same, with those that come first in the index, until there is one that was not put off; at most so many.
+    pub(super) fn catch_up_first(&mut self, count_max: usize) {
+        for _ in 0..count_max {
+            if !self.first_expiry().is_some_and(|(_, entry)| self.catch_up(entry)) {
+                break;
+            }
+        }
+    }
+
+    /// When the first and the last key of the index expire.
+    pub(super) fn lifetime_ends(&self) -> Option<(i64, i64)> {
+        Some((self.expiry.first()?.id.expire()?, self.expiry.last()?.id.expire()?))
+    }
+
+    /// The earliest and the latest time of the index.
     pub(super) fn expiry_ends(&self) -> Option<(i64, i64)> {
         Some((self.expiry.first()?.at, self.expiry.last()?.at))
     }
@@ -265,10 +289,10 @@ impl Shard {
         self.table.buckets() == 0 && self.limbo.len() > 0
     }
 
-    fn put_in_place(&mut self, hash: u64, old: EntryPtr, new: EntryPtr, expire: Option<i64>) {
+    fn put_in_place(&mut self, hash: u64, old: EntryPtr, new: EntryPtr) {
         self.table.replace(hash, old, new);
         self.unindex(old);
-        self.index(new, expire);
+        self.index(new);
         self.free(old);
     }
 
@@ -347,10 +371,9 @@ impl Shard {
         }
     }
 
-    fn index(&mut self, entry: EntryPtr, expire: Option<i64>) {
-        if let Some(at) = expire {
-            self.note_time(at);
-            self.expiry.insert(Stamp { at, id: entry });
+    fn index(&mut self, entry: EntryPtr) {
+        if let Some(due) = entry.due() {
+            self.index_at(due.indexed_at(), entry);
         }
         if entry.is_object() {
             self.index_fields(entry);
@@ -374,24 +397,34 @@ impl Shard {
 
     #[inline]
     fn unindex(&mut self, entry: EntryPtr) {
-        if let Some(at) = entry.expire() {
-            self.expiry.remove(Stamp { at, id: entry });
+        if let Some(due) = entry.due() {
+            self.expiry.remove(Stamp { at: due.indexed_at(), id: entry });
         }
         if entry.is_object() {
             self.unindex_fields(entry);
         }
     }
 
-    fn move_in_time(&mut self, entry: EntryPtr, old: Option<i64>, new: Option<i64>) {
-        if let (Some(old), Some(new)) = (old, new)
-            && old != new
-        {
-            self.expiry.remove(Stamp { at: old, id: entry });
-            self.note_time(new);
-            self.expiry.insert(Stamp { at: new, id: entry });
-            let in_place = entry.set_expire_in_place(Some(new));
-            debug_assert!(in_place);
+    fn index_at(&mut self, at: i64, entry: EntryPtr) {
+        self.note_time(at);
+        self.expiry.insert(Stamp { at, id: entry });
+    }
+
+    /// Gives an entry that has an expiry another.
+    fn move_in_time(&mut self, entry: EntryPtr, expire: Option<i64>) {
+        let (Some(old), Some(at)) = (entry.due(), expire) else { return };
+        match old.put_off(at) {
+            Some(due) => entry.set_due(due),
+            None => self.reindex(entry, old.indexed_at(), at),
         }
+    }
+
+    /// Gives an entry another expiry and its place in the index.
+    fn reindex(&mut self, entry: EntryPtr, from: i64, at: i64) {
+        let due = Due::new(at);
+        self.expiry.remove(Stamp { at: from, id: entry });
+        entry.set_due(due);
+        self.index_at(due.indexed_at(), entry);
     }
 
     /// Recounts everything.
@@ -407,7 +440,7 @@ impl Shard {
         let entries: usize = all.iter().map(|entry| entry.ptr().taken_len()).sum();
         assert_eq!(entries, self.bytes().0, "memory of entries");
         let mut timed: Vec<_> =
-            all.iter().filter_map(|e| Some(Stamp { at: e.expire_at()?, id: e.ptr() })).collect();
+            all.iter().filter_map(|e| Some(Stamp { at: e.ptr().due()?.indexed_at(), id: e.ptr() })).collect();
         timed.sort();
         assert!(timed.iter().copied().eq(self.expiry.iter()));
         assert_eq!(timed.len(), self.expires_len());

@@ -9,16 +9,16 @@
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
+use crate::prefetch::prefetch_whole;
+
 /// Allocators hand out no less, or waste the rest.
 const CAPACITY_MIN: usize = 16;
 
 /// Up to this capacity a piece is moved by copying it, above by the allocator, which may extend it where it is.
 const COPIED_MAX: usize = 4096;
 
-/// A cache line.
-const LINE_LEN: usize = 64;
-/// So many of them are fetched ahead.
-const LINES_FETCHED: usize = 8;
+/// So much of a piece is fetched ahead.
+const FETCHED_LEN_MAX: usize = 512;
 
 /// What becomes of a piece: `old` bytes at `at` make place for `new` ones.
 #[derive(Clone, Copy, Debug)]
@@ -70,9 +70,7 @@ impl Block {
 
     /// Asks the processor to fetch its first bytes; of more than that it fetches the rest by itself once they are read.
     pub(super) fn prefetch(&self) {
-        for line in self.0.chunks(LINE_LEN).take(LINES_FETCHED) {
-            crate::prefetch::prefetch(line.as_ptr());
-        }
+        prefetch_whole(&self.0[..self.0.len().min(FETCHED_LEN_MAX)]);
     }
 
     /// Makes the change in a block of which `used` bytes are in use. What lies in the new piece is to be written.
