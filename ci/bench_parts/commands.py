@@ -26,7 +26,8 @@ TYPES = [
     (["ZADD zset # element:@"], ["ZRANGE zset 0 99", "ZRANK zset element:#"], 100),
     ([], ["XADD stream * field __data__"], 1),
     ([], ["XADD stream:# * field __data__"], MANY),
-    (["SET key:# __data__"], ["MGET" + " key:#" * 10], 1_000_000),
+    (["SET key:# __data__"], ["MGET" + " key:#" * 10, "MSET" + " key:# __data__" * 10, "EXISTS" + " key:#" * 10], 1_000_000),
+    (["SET key:# __data__ EX 1000"], ["SET key:# __data__ EX 1000", "EXPIRE key:# 1000", "DEL key:#"], 1_000_000),
     ([], ["INCR counter", "INCR counter:#"], 1_000_000),
 ]
 # Places of those that a quick run keeps.
@@ -57,7 +58,8 @@ def floor(options, server, command, folder):
 def title(command, below):
     """A line's name: the command, and how many keys or elements its numbers choose from."""
     words = command.split()
-    words = words[:2] + [f"... {len(words) - 1} keys"] if words[0] == "MGET" else words
+    several = {"MGET": 1, "EXISTS": 1, "MSET": 2}.get(words[0])
+    words = words[: 1 + several] + [f"... {len(words[1:]) // several} keys"] if several else words
     return " ".join(words) + (f", # below {below}" if "#" in command else f", {below} elements" if below > 1 else "")
 
 

@@ -32,13 +32,13 @@ fn checked_database(cx: &mut Ctx<'_>, index: i32) -> Result<usize, CmdError> {
 /// `DEL key [key ...]`
 pub(crate) fn del(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
     let mut count = 0;
-    for bytes in args.iter_from(1) {
-        let key = cx.keys.key(bytes);
+    cx.each_key(args, 1..args.len(), 1, |cx, key, _| {
         if cx.keys.delete(key) {
-            cx.changed(NotifyClasses::GENERIC, "del", bytes);
+            cx.changed(NotifyClasses::GENERIC, "del", key.bytes);
             count += 1;
         }
-    }
+        Ok(())
+    })?;
     cx.reply.unsigned(count);
     Ok(())
 }
@@ -51,10 +51,10 @@ pub(crate) fn unlink(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
 /// `EXISTS key [key ...]`
 pub(crate) fn exists(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
     let mut count = 0;
-    for bytes in args.iter_from(1) {
-        let key = cx.keys.key(bytes);
+    cx.each_key(args, 1..args.len(), 1, |cx, key, _| {
         count += u64::from(cx.keys.read_no_touch(key).is_some());
-    }
+        Ok(())
+    })?;
     cx.reply.unsigned(count);
     Ok(())
 }
@@ -62,10 +62,10 @@ pub(crate) fn exists(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
 /// `TOUCH key [key ...]`
 pub(crate) fn touch(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
     let mut count = 0;
-    for bytes in args.iter_from(1) {
-        let key = cx.keys.key(bytes);
+    cx.each_key(args, 1..args.len(), 1, |cx, key, _| {
         count += u64::from(cx.keys.read(key).is_some());
-    }
+        Ok(())
+    })?;
     cx.reply.unsigned(count);
     Ok(())
 }

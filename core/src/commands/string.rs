@@ -1,15 +1,13 @@
 //! String commands that read and write whole values or parts of them.
 
 use alloc::vec::Vec;
+use core::ops::Range;
 
 use super::options::{Condition, Form, Options, expire_at, invalid_expire};
 use crate::config::NotifyClasses as Class;
 use crate::engine::{Args, CmdError, CmdResult, Ctx, Shared};
-use crate::keyspace::{Entry, ExpireChange, Key, Kind, StringView};
+use crate::keyspace::{Entry, ExpireChange, Kind, StringView};
 use crate::resp::Reply;
-
-/// So many keys of a request are fetched from memory together.
-const FETCHED_KEYS: usize = 16;
 
 /// The string of an entry, or the error that it is something else.
 #[inline]
@@ -233,20 +231,15 @@ pub(crate) fn delifeq(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
 /// `MGET key [key ...]`
 pub(crate) fn mget(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
     cx.reply.array(args.len() - 1);
-    for first in (1..args.len()).step_by(FETCHED_KEYS) {
-        let keys = args.iter_from(first).take(FETCHED_KEYS).map(|bytes| cx.keys.key(bytes));
-        let keys: heapless::Vec<Key<'_>, FETCHED_KEYS> = keys.collect();
-        cx.keys.prefetch(&keys);
-        for key in keys {
-            match cx.keys.read(key) {
-                Some(entry) if entry.kind() == Kind::String => {
-                    reply_entry(&mut cx.reply, cx.shared, entry)?;
-                }
-                _ => cx.reply.null(),
+    cx.each_key(args, 1..args.len(), 1, |cx, key, _| {
+        match cx.keys.read(key) {
+            Some(entry) if entry.kind() == Kind::String => {
+                reply_entry(&mut cx.reply, cx.shared, entry)?;
             }
+            _ => cx.reply.null(),
         }
-    }
-    Ok(())
+        Ok(())
+    })
 }
 
 /// `MSET key value [key value ...]`
@@ -254,7 +247,7 @@ pub(crate) fn mset(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
     if args.len().is_multiple_of(2) {
         return Err(wrong_arity(cx));
     }
-    set_pairs(cx, args, 1..args.len(), ExpireChange::Clear);
+    set_pairs(cx, args, 1..args.len(), ExpireChange::Clear)?;
     cx.reply.ok();
     Ok(())
 }
@@ -266,7 +259,7 @@ pub(crate) fn msetnx(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
     }
     let any = (1..args.len()).step_by(2).any(|index| exists(cx, args.at(index)));
     if !any {
-        set_pairs(cx, args, 1..args.len(), ExpireChange::Clear);
+        set_pairs(cx, args, 1..args.len(), ExpireChange::Clear)?;
     }
     cx.reply.integer(i64::from(!any));
     Ok(())
@@ -289,7 +282,7 @@ pub(crate) fn msetex(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
         Condition::Always | Condition::IfEqual(_) => true,
     });
     if met {
-        set_pairs(cx, args, 2..end, options.change(expire));
+        set_pairs(cx, args, 2..end, options.change(expire))?;
     }
     cx.reply.integer(i64::from(met));
     Ok(())
@@ -300,15 +293,15 @@ fn exists(cx: &mut Ctx<'_>, bytes: &[u8]) -> bool {
     cx.keys.find_write(key).is_some()
 }
 
-fn set_pairs(cx: &mut Ctx<'_>, args: &Args<'_>, range: core::ops::Range<usize>, expire: ExpireChange) {
-    for index in range.step_by(2) {
-        let key = cx.key(args, index);
+fn set_pairs(cx: &mut Ctx<'_>, args: &Args<'_>, range: Range<usize>, expire: ExpireChange) -> CmdResult {
+    cx.each_key(args, range, 2, |cx, key, index| {
         cx.keys.set_string(key, args.at(index + 1), expire);
         cx.changed(Class::STRING, "set", key.bytes);
         if let ExpireChange::At(_) = expire {
             cx.notify(Class::GENERIC, "expire", key.bytes);
         }
-    }
+        Ok(())
+    })
 }
 
 #[cold]

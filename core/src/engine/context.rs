@@ -5,10 +5,10 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
 use core::fmt::Write as _;
-use core::ops::Index;
+use core::ops::{Index, Range};
 
 use super::blocking::Wait;
-use super::error::CmdError;
+use super::error::{CmdError, CmdResult};
 use super::host::{Host, HostRequest};
 use super::session::{Session, SessionFlags};
 use super::shared::Shared;
@@ -193,6 +193,9 @@ impl Moment {
     }
 }
 
+/// So many keys of one command are fetched at once.
+const FETCHED_KEYS: usize = 16;
+
 /// All that a command may touch. The fields are apart so that one can be read while another is written.
 pub struct Ctx<'a> {
     /// The client whose command runs.
@@ -231,6 +234,33 @@ impl Ctx<'_> {
             Some(hash) if index == 1 => Key { bytes: args.at(1), hash },
             _ => self.keys.key(args.at(index)),
         }
+    }
+
+    /// Hands over the keys among the arguments at `range`, of which each `step`th is one, with their indexes. What their look-ups
+    /// read is fetched for several of them at once.
+    ///
+    /// # Errors
+    /// The first that `each` returns, which ends it.
+    #[inline]
+    pub fn each_key<'k>(
+        &mut self,
+        args: &Args<'k>,
+        range: Range<usize>,
+        step: usize,
+        mut each: impl FnMut(&mut Self, Key<'k>, usize) -> CmdResult,
+    ) -> CmdResult {
+        for first in range.clone().step_by(step * FETCHED_KEYS) {
+            let indexes = (first..range.end).step_by(step).take(FETCHED_KEYS);
+            let keys = indexes.clone().map(|index| self.key(args, index));
+            let keys: heapless::Vec<Key<'_>, FETCHED_KEYS> = keys.collect();
+            if keys.len() > 1 {
+                self.keys.prefetch(&keys);
+            }
+            for (key, index) in keys.into_iter().zip(indexes) {
+                each(self, key, index)?;
+            }
+        }
+        Ok(())
     }
 
     /// Writes an error line that carries arguments; line ends in it become spaces.
