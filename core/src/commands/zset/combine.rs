@@ -9,7 +9,7 @@ use super::{FULL, Form, rules, store};
 use crate::engine::{Args, CmdError, CmdResult, Ctx};
 use crate::num;
 use crate::types::set::probes;
-use crate::types::zset::{Change, Score, SortedSet, Zset};
+use crate::types::zset::{Change, Score, SortedSet, Unordered, Zset};
 
 /// Which operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -206,16 +206,17 @@ impl Request {
     }
 
     fn result(&self, cx: &Ctx<'_>, args: &Args<'_>) -> Result<SortedSet, CmdError> {
-        let (sources, mut result) = (self.sources(cx, args), SortedSet::new(cx.keys.hasher()));
+        let (sources, hasher) = (self.sources(cx, args), cx.keys.hasher());
+        let mut result = Unordered::new(hasher);
         match self.operation {
             Operation::Union => self.union(&sources, &mut result)?,
             Operation::Inter => self.inter(&sources, |member, score| {
-                result.insert(member, Score::new(score).unwrap_or_default());
+                result.put(member, |_| Score::new(score).unwrap_or_default());
                 ControlFlow::Continue(())
             }),
-            Operation::Diff => diff(&sources, &mut result),
+            Operation::Diff => return Ok(diff(&sources, SortedSet::new(hasher))),
         }
-        Ok(result)
+        Ok(result.in_order())
     }
 
     fn count(&self, cx: &Ctx<'_>, args: &Args<'_>) -> usize {
@@ -227,18 +228,15 @@ impl Request {
         count
     }
 
-    fn union(&self, sources: &[(Source<'_>, f64)], result: &mut SortedSet) -> CmdResult {
+    fn union(&self, sources: &[(Source<'_>, f64)], result: &mut Unordered) -> CmdResult {
         let mut is_full = false;
         for (source, weight) in sources {
             source.each(|member, score| {
-                let old = result.score(member);
                 let score = number(weight * score);
-                let score = old.map_or(score, |old| self.aggregate.of(old, score));
                 //= valkey 9.1 ZUNION: the sum of -0 and 0 is 0, though the two compare equal
-                if old.is_some_and(|old| old == score && old.is_sign_negative() != score.is_sign_negative()) {
-                    result.remove(member);
-                }
-                is_full = result.insert(member, Score::new(score).unwrap_or_default()) == Change::Full;
+                let total = |old: Option<f64>| old.map_or(score, |old| self.aggregate.of(old, score));
+                is_full =
+                    result.put(member, |old| Score::new(total(old)).unwrap_or_default()) == Change::Full;
                 if is_full { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
             });
             if is_full {
@@ -263,8 +261,8 @@ impl Request {
 }
 
 /// What is in the first source only.
-fn diff(sources: &[(Source<'_>, f64)], result: &mut SortedSet) {
-    let Some(((first, _), others)) = sources.split_first() else { return };
+fn diff(sources: &[(Source<'_>, f64)], mut result: SortedSet) -> SortedSet {
+    let Some(((first, _), others)) = sources.split_first() else { return result };
     let others = others.iter().map(|(other, _)| *other).filter(|other| other.len() > 0);
     let others: Vec<Source<'_>> = others.collect();
     let mut add = |member: &[u8], score| {
@@ -272,10 +270,11 @@ fn diff(sources: &[(Source<'_>, f64)], result: &mut SortedSet) {
         ControlFlow::Continue(())
     };
     if probes(first.len(), others.iter().map(|other| other.len())) {
-        return first.each(|member, score| {
+        first.each(|member, score| {
             let is_elsewhere = others.iter().any(|other| other.score(member).is_some());
             if is_elsewhere { ControlFlow::Continue(()) } else { add(member, score) }
         });
+        return result;
     }
     first.each(&mut add);
     for other in others {
@@ -284,4 +283,5 @@ fn diff(sources: &[(Source<'_>, f64)], result: &mut SortedSet) {
             if result.is_empty() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         });
     }
+    result
 }

@@ -66,6 +66,11 @@ impl SortedSet {
         }
     }
 
+    /// The set of elements that index and tree hold, all of them and no others.
+    pub(super) fn of(elements: Elements, index: MemberIndex, tree: Tree, hasher: KeyHasher) -> Self {
+        Self { elements, index, tree, hasher, moves_owed: 0 }
+    }
+
     /// An empty set with the same hash.
     pub(super) fn emptied(&self) -> Self {
         Self::new(self.hasher)
@@ -371,9 +376,9 @@ impl SortedSet {
 }
 
 /// What the index hashes.
-struct Members<'a> {
-    elements: &'a Elements,
-    hasher: KeyHasher,
+pub(super) struct Members<'a> {
+    pub(super) elements: &'a Elements,
+    pub(super) hasher: KeyHasher,
 }
 
 impl Keys for Members<'_> {

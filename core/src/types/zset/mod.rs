@@ -24,6 +24,7 @@ mod node;
 mod score;
 mod small;
 mod tree;
+mod unordered;
 mod value;
 #[cfg(test)]
 mod value_tests;
@@ -32,4 +33,5 @@ pub use self::bounds::{Bounds, LexValue, Limit, Window};
 pub use self::iter::Iter;
 pub use self::large::{Change, Side, SortedSet};
 pub use self::score::Score;
+pub use self::unordered::Unordered;
 pub use self::value::{Pairs, Rules, Zset};

@@ -145,6 +145,11 @@ pub(super) fn insert_handle(bytes: &mut usize, leaf: &mut Vec<Handle>, at: usize
     insert(bytes, leaf, at, handle, LEAF_STEP);
 }
 
+/// A leaf of some handles, no more than it can have.
+pub(super) fn leaf_of(bytes: &mut usize, handles: &[Handle]) -> Node {
+    Node::Leaf(copy_with(bytes, handles, LEAF_STEP, |_, handle| *handle))
+}
+
 /// Takes handles out of a leaf and hands them over.
 pub(super) fn drain_leaf(
     bytes: &mut usize,

@@ -22,7 +22,10 @@ use super::Score;
 use super::elements::{Elements, Handle};
 #[cfg(any(test, fuzzing))]
 use super::node::Summary;
-use super::node::{Inner, Node, Split, drain_leaf, insert_handle, leaf_find, leaf_position};
+use super::node::{
+    INNER_LEN_MAX, Inner, LEAF_LEN_MAX, Node, Split, drain_leaf, insert_handle, leaf_find, leaf_of,
+    leaf_position,
+};
 
 /// The tree.
 #[derive(Debug)]
@@ -47,6 +50,30 @@ impl Clone for Tree {
 impl Tree {
     pub(super) const fn new() -> Self {
         Self { root: Node::Leaf(Vec::new()), len: 0, bytes: 0, detached: Vec::new(), detached_len: 0 }
+    }
+
+    /// The tree of elements that rise. O(n).
+    pub(super) fn of(elements: &Elements, handles: &[Handle]) -> Self {
+        let mut tree = Self::new();
+        let mut nodes: Vec<Node> =
+            handles.chunks(LEAF_LEN_MAX).map(|handles| leaf_of(&mut tree.bytes, handles)).collect();
+        while nodes.len() > 1 {
+            let mut parents = Vec::with_capacity(nodes.len().div_ceil(INNER_LEN_MAX));
+            let mut left = nodes.into_iter().peekable();
+            while left.peek().is_some() {
+                let mut parent = Inner::new(&mut tree.bytes);
+                for (index, node) in left.by_ref().take(INNER_LEN_MAX).enumerate() {
+                    let summary = node.summary(elements);
+                    parent.insert(&mut tree.bytes, index, node, summary);
+                }
+                parents.push(Node::Inner(parent));
+            }
+            nodes = parents;
+        }
+        if let Some(root) = nodes.pop() {
+            (tree.root, tree.len) = (root, handles.len());
+        }
+        tree
     }
 
     #[inline]
@@ -435,10 +462,28 @@ fn check_node(
 
 #[cfg(test)]
 mod tests {
+    use alloc::vec::Vec;
+
     use super::Tree;
     use crate::types::zset::Score;
     use crate::types::zset::elements::Elements;
     use crate::types::zset::node::LEAF_LEN_MAX;
+
+    #[test]
+    fn trees_are_made_of_what_rises() {
+        for count in [0, 1, LEAF_LEN_MAX, LEAF_LEN_MAX + 1, 70 * LEAF_LEN_MAX + 1] {
+            let mut elements = Elements::new();
+            let scores = (0..count).map(|number| Score::new(number as f64).unwrap());
+            let handles: Vec<_> = scores.map(|score| elements.insert(score, b"member").unwrap()).collect();
+            let mut tree = Tree::of(&elements, &handles);
+            tree.check(&elements);
+            assert!((0..count).all(|rank| tree.at(rank) == Some(handles[rank])));
+            // And it goes on as any other.
+            let last = elements.insert(Score::new(0.5).unwrap(), b"another").unwrap();
+            tree.insert(&elements, last);
+            tree.check(&elements);
+        }
+    }
 
     #[test]
     fn rising_and_falling_scores_fill_the_leaves() {
