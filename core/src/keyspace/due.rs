@@ -87,6 +87,7 @@ impl Due {
 #[cfg(test)]
 mod tests {
     use super::{Due, EARLIER_MAX, EARLIEST, TIME_BITS};
+    use crate::keyspace::{AccessPolicy, ExpireChange, HashSeed, Keyspace, Layout, Now};
 
     const LAST: i64 = (1 << TIME_BITS) - 1;
 
@@ -97,6 +98,47 @@ mod tests {
             assert_eq!((due.at(), due.indexed_at()), (at, at));
         }
         assert_eq!(Due::new(i64::MIN).at(), EARLIEST);
+    }
+
+    #[test]
+    fn keys_that_were_put_off_go_at_their_time() {
+        let mut keyspace = Keyspace::new(Layout { databases: 1, shard_bits: 0 }, HashSeed([3; 16]));
+        let mut keys = keyspace.keys(0, Now::new(1000, AccessPolicy::Lru));
+        for (name, at) in [("first", 2000), ("second", 2020)] {
+            let key = keys.key(name.as_bytes());
+            keys.set_string(key, b"v", ExpireChange::At(at));
+        }
+        for at in [2010, 2005, 2000 + EARLIER_MAX] {
+            let key = keys.key(b"first");
+            assert!(keys.set_expire(key, Some(at)));
+        }
+        // What would have been next is not, and gets its place when that is asked for.
+        assert_eq!(keyspace.next_due_ms(1000), Some(2000));
+        assert_eq!(keyspace.first_to_expire(), Some((0, b"second".to_vec())));
+        keyspace.check();
+        let mut gone = |now_ms| keyspace.expire_step(now_ms, 8).expired;
+        let times = [2020, 2021, 2000 + EARLIER_MAX, 2001 + EARLIER_MAX];
+        assert_eq!(times.map(&mut gone), [0, 1, 0, 1]);
+    }
+
+    #[test]
+    fn a_place_anew_is_of_the_budget() {
+        let mut keyspace = Keyspace::new(Layout { databases: 1, shard_bits: 0 }, HashSeed([3; 16]));
+        let mut keys = keyspace.keys(0, Now::new(1000, AccessPolicy::Lru));
+        for name in [b"a", b"b", b"c"] {
+            let key = keys.key(name);
+            keys.set_string(key, b"v", ExpireChange::At(2000));
+            keys.set_expire(key, Some(2001));
+        }
+        let steps = [(2001, 2), (2001, 2), (2001, 2), (2002, 2), (2002, 2)];
+        let steps = steps.map(|(now_ms, budget)| {
+            let step = keyspace.expire_step(now_ms, budget);
+            (step.caught_up, step.expired, step.next_due_ms)
+        });
+        let expected =
+            [(2, 0, Some(2000)), (1, 0, Some(2001)), (0, 0, Some(2001)), (0, 2, Some(2001)), (0, 1, None)];
+        assert_eq!(steps, expected);
+        keyspace.check();
     }
 
     #[test]
