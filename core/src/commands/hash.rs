@@ -40,12 +40,17 @@ pub(super) fn reply_found(reply: &mut Reply<'_>, found: Option<Found<'_>>) {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Left {
     is_empty: bool,
+    /// The keyspace must have it under another time: an earlier one, or none. When it is put off, the keyspace finds that out.
     is_due_otherwise: bool,
 }
 
 impl Left {
     pub(super) fn by(hash: &Hash) -> Self {
-        Self { is_empty: hash.is_empty(), is_due_otherwise: hash.next_due() != hash.noted_due() }
+        let is_due_otherwise = match (hash.noted_due(), hash.next_due()) {
+            (Some(noted), Some(next)) => next < noted,
+            (noted, next) => noted != next,
+        };
+        Self { is_empty: hash.is_empty(), is_due_otherwise }
     }
 }
 

@@ -165,7 +165,7 @@ pub struct DatabaseBytes {
 pub struct ExpireStep {
     /// Keys and fields removed.
     pub expired: usize,
-    /// Keys whose time had been put off, and which have their place in the index anew.
+    /// Keys whose time, or whose fields' time, had been put off, and which have their place in the index anew.
     pub caught_up: usize,
     /// When the next key or field is due; `None` when none has an expiry.
     pub next_due_ms: Option<i64>,
@@ -519,6 +519,7 @@ impl Keyspace {
                         garbage.append(shard.garbage());
                     }
                     step.expired += count;
+                    step.caught_up += usize::from(count == 0);
                     self.stats.expired_fields += count as u64;
                     budget -= count.max(1);
                 }

@@ -1,7 +1,8 @@
 //! A shard: a table, its expiry index, the memory of its entries. Alone on its cache lines.
 //!
 //! Invariant: every entry in the index is in the table and knows the time that it has there, which is no later than its
-//! expiry, and every entry with an expiry is in the index. Every hash has noted the time under which the index of hashes has its entry.
+//! expiry, and every entry with an expiry is in the index. Every hash has noted the time under which the index of hashes has
+//! its entry, which is no later than its first field's.
 #![expect(unsafe_code, reason = "frees and lends out the entries it owns")]
 
 use alloc::sync::Arc;
@@ -448,6 +449,7 @@ impl Shard {
         let mut noted: Vec<_> = all.iter().filter_map(noted).collect();
         noted.sort();
         assert!(noted.iter().copied().eq(self.timed_hashes.iter()));
+        assert!(all.iter().filter_map(|entry| entry.object()).all(Object::is_noted_in_time));
         assert_eq!(noted.len(), self.timed_hashes_len());
         assert!(timed.iter().chain(&noted).all(|stamp| stamp.at >= self.soonest));
     }

@@ -203,6 +203,13 @@ impl Object {
         noted
     }
 
+    /// That time is none after the first field's, if a field has one.
+    #[cfg(any(test, fuzzing))]
+    pub(crate) fn is_noted_in_time(&self) -> bool {
+        let Self::Hash(hash) = self else { return true };
+        hash.next_due().is_none_or(|due| hash.noted_due().is_some_and(|noted| noted <= due))
+    }
+
     /// Recounts everything.
     ///
     /// # Panics
