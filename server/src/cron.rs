@@ -40,7 +40,7 @@ impl<P: Platform> Outside<P> {
             return 0;
         }
         let cron_us = self.cron_due_us.saturating_sub(self.now.mono_us);
-        let expiry_us = if engine.shared.expires_actively() {
+        let expiry_us = if self.may_expire(engine) {
             // A key is gone one millisecond after its time at the earliest.
             let due = engine
                 .keyspace
@@ -71,8 +71,7 @@ impl<P: Platform> Outside<P> {
             longest.evict_us = longest.evict_us.max(self.mono_us().saturating_sub(began_us));
         }
         engine.end_overdue_waits(self.now);
-        let paused = engine.shared.pause.is_set();
-        if !engine.shared.expires_actively() || paused || self.switches.pause_cron {
+        if !self.may_expire(engine) {
             return;
         }
         let now_ms = self.now.unix_ms();
@@ -82,6 +81,11 @@ impl<P: Platform> Outside<P> {
             return;
         }
         self.expire(engine);
+    }
+
+    /// Keys go when their time comes.
+    fn may_expire(&self, engine: &Engine) -> bool {
+        engine.shared.expires_actively() && !engine.shared.pause.is_set() && !self.switches.pause_cron
     }
 
     /// Frees part of what waits for it.

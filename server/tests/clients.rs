@@ -143,6 +143,29 @@ fn clients_of_one_turn_run_one_after_another() {
     }
 }
 
+/// A key whose time comes over a pause stays till its end, and nobody waits for it without a rest.
+#[test]
+fn the_loop_rests_over_a_pause() {
+    let server = TestServer::start(&[]);
+    let mut raw = server.raw();
+    raw.ask(b"SET key v PX 100\r\nCLIENT PAUSE 60000 WRITE\r\n", b"+OK\r\n+OK\r\n");
+    let mut cycles = || {
+        raw.send(b"INFO stats\r\n");
+        loop {
+            if let Some(cycles) = raw.line().strip_prefix("eventloop_cycles:") {
+                let cycles = cycles.parse::<u64>().unwrap();
+                // The rest of INFO, and then a second in which nothing comes.
+                raw.take(1 << 20);
+                break cycles;
+            }
+        }
+    };
+    let before = cycles();
+    let turns = cycles() - before;
+    assert!(turns < 1000, "{turns} turns");
+}
+
+//= valkey 9.1 SHUTDOWN: nobody's command runs after it
 /// Whoever was heard in the same turn as SHUTDOWN, but behind it, is told nothing: what it asked for would be lost.
 #[test]
 fn nothing_runs_after_shutdown() {
