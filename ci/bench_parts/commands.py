@@ -27,8 +27,9 @@ TYPES = [
     ([], ["XADD stream * field __data__"], 1),
     ([], ["XADD stream:# * field __data__"], MANY),
     (["SET key:# __data__"], ["MGET" + " key:#" * 10, "MSET" + " key:# __data__" * 10, "EXISTS" + " key:#" * 10], 1_000_000),
-    (["SET key:# __data__ EX 1000"], ["SET key:# __data__ EX 1000", "EXPIRE key:# 1000", "DEL key:#"], 1_000_000),
     ([], ["INCR counter", "INCR counter:#"], 1_000_000),
+    (["SET key:# __data__ EX 1000"], ["SET key:# __data__ EX 1000", "EXPIRE key:# 1000"], 1_000_000),
+    (["SET key:# __data__ EX 1000"], ["DEL key:#", "SETEX key:# 1000 __data__"], 1_000_000),
 ]
 # Places of those that a quick run keeps.
 QUICK = (0, 4, 8, 10, 17)

@@ -1,7 +1,7 @@
 //! A hint to the processor that memory will be needed soon.
 
 /// What one prefetch fetches, where that is known how.
-const LINE_LEN: usize = 64;
+pub(crate) const LINE_LEN: usize = 64;
 
 /// Asks the processor to fetch a cache line; nothing where that is not known how.
 #[inline]
@@ -40,8 +40,10 @@ pub fn prefetch_slice<T>(slice: &[T]) {
 /// Same, for all of a slice.
 #[inline]
 pub(crate) fn prefetch_whole<T>(slice: &[T]) {
-    for offset in (0..size_of_val(slice)).step_by(LINE_LEN) {
-        prefetch(slice.as_ptr().cast::<u8>().wrapping_add(offset));
+    let start = slice.as_ptr().cast::<u8>();
+    let before = start.addr() % LINE_LEN;
+    for offset in (0..before + size_of_val(slice)).step_by(LINE_LEN) {
+        prefetch(start.wrapping_sub(before).wrapping_add(offset));
     }
 }
 

@@ -1,8 +1,8 @@
 //! What clients hold, and who goes when that is too much (`maxmemory-clients`).
 //!
 //! A client is charged anew whenever it is put back, lent, given bytes, or has run a command, as long as there is a limit (one
-//! whose replies wait for those of others, when they are sent); without one, the periodic walk over all clients is enough for INFO. While an I/O thread has a client, what it held
-//! before counts, and what has come for it since.
+//! whose replies wait for those of others, when they are sent); without one, the periodic walk over all clients is enough for
+//! INFO. While an I/O thread has a client, what it held before counts, and what has come for it since.
 //!
 //! Clients go between commands only, so none goes with a command half done: one that is too much before its next command
 //! runs goes instead of running it.

@@ -384,7 +384,7 @@ impl Parsed {
                 keyspace.prefetch(db, request.hash, Prefetch::Second);
             }),
             Step::Rest => requests.filter(own).for_each(|request| {
-                let part = if request.lends { Prefetch::ThirdLent } else { Prefetch::Third };
+                let part = if request.lends { Prefetch::ThirdOfKey } else { Prefetch::Third };
                 request.has_object |= keyspace.prefetch(db, request.hash, part);
                 self.has_objects |= request.has_object;
             }),

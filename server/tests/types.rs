@@ -305,9 +305,12 @@ fn what_is_put_off_goes_at_its_new_time() {
     let server = TestServer::start(&[]);
     let mut raw = server.raw();
     raw.ask(b"SET key v PX 200\r\nPEXPIRE key 3600000\r\n", b"+OK\r\n:1\r\n");
-    raw.ask(b"HSETEX hash PX 200 FIELDS 1 f v\r\nHPEXPIRE hash 3600000 FIELDS 1 f\r\n", b":1\r\n*1\r\n:1\r\n");
+    raw.ask(
+        b"HSETEX hash PX 200 FIELDS 1 f v\r\nHPEXPIRE hash 3600000 FIELDS 1 f\r\n",
+        b":1\r\n*1\r\n:1\r\n",
+    );
     // Both get their place in the index anew meanwhile.
-    std::thread::sleep(core::time::Duration::from_millis(400));
+    raw.ask(b"DEBUG SLEEP 0.4\r\n", b"+OK\r\n");
     raw.ask(b"DBSIZE\r\nHLEN hash\r\n", b":2\r\n:1\r\n");
     raw.ask(b"PEXPIRE key 20\r\nHPEXPIRE hash 20 FIELDS 1 f\r\n", b":1\r\n*1\r\n:1\r\n");
     while {

@@ -5,6 +5,7 @@ use alloc::vec::Vec;
 use crate::config::NotifyClasses;
 use crate::engine::{Args, CmdError, CmdResult, Ctx, Wait};
 use crate::glob::{Case, glob_match};
+use crate::keyspace::Prefetch;
 use crate::num;
 
 /// RANDOMKEY gives up after so many expired keys, as the reference does.
@@ -32,7 +33,7 @@ fn checked_database(cx: &mut Ctx<'_>, index: i32) -> Result<usize, CmdError> {
 /// `DEL key [key ...]`
 pub(crate) fn del(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
     let mut count = 0;
-    cx.each_key(args, 1..args.len(), 1, |cx, key, _| {
+    cx.each_key(args, 1..args.len(), 1, Prefetch::ThirdOfKey, |cx, key, _| {
         if cx.keys.delete(key) {
             cx.changed(NotifyClasses::GENERIC, "del", key.bytes);
             count += 1;
@@ -51,7 +52,7 @@ pub(crate) fn unlink(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
 /// `EXISTS key [key ...]`
 pub(crate) fn exists(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
     let mut count = 0;
-    cx.each_key(args, 1..args.len(), 1, |cx, key, _| {
+    cx.each_key(args, 1..args.len(), 1, Prefetch::ThirdOfKey, |cx, key, _| {
         count += u64::from(cx.keys.read_no_touch(key).is_some());
         Ok(())
     })?;
@@ -62,7 +63,7 @@ pub(crate) fn exists(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
 /// `TOUCH key [key ...]`
 pub(crate) fn touch(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
     let mut count = 0;
-    cx.each_key(args, 1..args.len(), 1, |cx, key, _| {
+    cx.each_key(args, 1..args.len(), 1, Prefetch::ThirdOfKey, |cx, key, _| {
         count += u64::from(cx.keys.read(key).is_some());
         Ok(())
     })?;

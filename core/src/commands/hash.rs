@@ -40,23 +40,24 @@ pub(super) fn reply_found(reply: &mut Reply<'_>, found: Option<Found<'_>>) {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Left {
     is_empty: bool,
-    /// The keyspace must have it under another time: an earlier one, or none. When it is put off, the keyspace finds that out.
-    is_due_otherwise: bool,
+    /// The keyspace must have it under another time: its first one, an earlier one, none any more. When it is put off, the keyspace
+    /// finds that out.
+    must_be_noted: bool,
 }
 
 impl Left {
     pub(super) fn by(hash: &Hash) -> Self {
-        let is_due_otherwise = match (hash.noted_due(), hash.next_due()) {
+        let must_be_noted = match (hash.noted_due(), hash.next_due()) {
             (Some(noted), Some(next)) => next < noted,
             (noted, next) => noted != next,
         };
-        Self { is_empty: hash.is_empty(), is_due_otherwise }
+        Self { is_empty: hash.is_empty(), must_be_noted }
     }
 }
 
 /// Follows a change of so many fields with its events, of which an empty one is none; the key goes with its last field.
 pub(super) fn settle(cx: &mut Ctx<'_>, key: Key<'_>, left: Left, changes: u64, events: &[&str]) {
-    if left.is_due_otherwise {
+    if left.must_be_noted {
         cx.keys.note_fields(key);
     }
     let mut is_noted = changes == 0;

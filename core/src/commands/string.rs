@@ -6,7 +6,7 @@ use core::ops::Range;
 use super::options::{Condition, Form, Options, expire_at, invalid_expire};
 use crate::config::NotifyClasses as Class;
 use crate::engine::{Args, CmdError, CmdResult, Ctx, Shared};
-use crate::keyspace::{Entry, ExpireChange, Kind, StringView};
+use crate::keyspace::{Entry, ExpireChange, Kind, Prefetch, StringView};
 use crate::resp::Reply;
 
 /// The string of an entry, or the error that it is something else.
@@ -231,7 +231,7 @@ pub(crate) fn delifeq(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
 /// `MGET key [key ...]`
 pub(crate) fn mget(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
     cx.reply.array(args.len() - 1);
-    cx.each_key(args, 1..args.len(), 1, |cx, key, _| {
+    cx.each_key(args, 1..args.len(), 1, Prefetch::Third, |cx, key, _| {
         match cx.keys.read(key) {
             Some(entry) if entry.kind() == Kind::String => {
                 reply_entry(&mut cx.reply, cx.shared, entry)?;
@@ -294,7 +294,7 @@ fn exists(cx: &mut Ctx<'_>, bytes: &[u8]) -> bool {
 }
 
 fn set_pairs(cx: &mut Ctx<'_>, args: &Args<'_>, range: Range<usize>, expire: ExpireChange) -> CmdResult {
-    cx.each_key(args, range, 2, |cx, key, index| {
+    cx.each_key(args, range, 2, Prefetch::Third, |cx, key, index| {
         cx.keys.set_string(key, args.at(index + 1), expire);
         cx.changed(Class::STRING, "set", key.bytes);
         if let ExpireChange::At(_) = expire {

@@ -13,7 +13,7 @@ use super::host::{Host, HostRequest};
 use super::session::{Session, SessionFlags};
 use super::shared::Shared;
 use crate::commands::table::Command;
-use crate::keyspace::{Key, Keys};
+use crate::keyspace::{Key, Keys, Prefetch};
 use crate::num;
 use crate::resp::{Reply, Span};
 
@@ -237,7 +237,7 @@ impl Ctx<'_> {
     }
 
     /// Hands over the keys among the arguments at `range`, of which each `step`th is one, with their indexes. What their look-ups
-    /// read is fetched for several of them at once.
+    /// read is fetched for several of them at once, `last` with their strings or without.
     ///
     /// # Errors
     /// The first that `each` returns, which ends it.
@@ -247,6 +247,7 @@ impl Ctx<'_> {
         args: &Args<'k>,
         range: Range<usize>,
         step: usize,
+        last: Prefetch,
         mut each: impl FnMut(&mut Self, Key<'k>, usize) -> CmdResult,
     ) -> CmdResult {
         for first in range.clone().step_by(step * FETCHED_KEYS) {
@@ -254,7 +255,7 @@ impl Ctx<'_> {
             let keys = indexes.clone().map(|index| self.key(args, index));
             let keys: heapless::Vec<Key<'_>, FETCHED_KEYS> = keys.collect();
             if keys.len() > 1 {
-                self.keys.prefetch(&keys);
+                self.keys.prefetch(&keys, last);
             }
             for (key, index) in keys.into_iter().zip(indexes) {
                 each(self, key, index)?;

@@ -2,7 +2,7 @@
 //!
 //! A few random keys of each database are looked at, and the best of all that were seen lately wait in a pool of sixteen
 //! (the reference's idea, with its directives `maxmemory-samples` and `maxmemory-eviction-tenacity`). `volatile-ttl` needs
-//! no sample: the index of expiries knows which key goes next.
+//! a sample only where many keys were put off: else the index of expiries knows which key goes next.
 //!
 //! A large value is freed after its key has gone, in steps or by another thread; what it held counts as free at once, and
 //! so does what a client holds that is being closed: nothing more goes for their sake.
@@ -166,7 +166,7 @@ impl Engine {
     fn choose(&mut self, by: EvictBy, volatile: bool, now: Moment) -> Option<DbKey> {
         match by {
             EvictBy::Random => self.choose_random(volatile, now),
-            EvictBy::Ttl => self.keyspace.first_to_expire(),
+            EvictBy::Ttl => self.keyspace.first_to_expire().or_else(|| self.choose_best(by, volatile, now)),
             EvictBy::Lru | EvictBy::Lfu => self.choose_best(by, volatile, now),
         }
     }

@@ -14,9 +14,8 @@
 const TIME_BITS: u32 = 42;
 /// Bits of what tells the forms apart from each other.
 const FORM_SHIFT: u32 = 62;
-/// No key may be longer in the index than this before its time, ms: then it gets a place anew.
-const EARLIER_MAX: i64 =
-    if cfg!(any(miri, fuzzing, test)) { 50 } else { (1 << (FORM_SHIFT - TIME_BITS)) - 1 };
+/// The longest lag, ms; what is put off by more gets a place anew.
+const LAG_MAX: i64 = if cfg!(any(miri, fuzzing, test)) { 50 } else { (1 << (FORM_SHIFT - TIME_BITS)) - 1 };
 /// The first time that there is.
 const EARLIEST: i64 = -((1 << FORM_SHIFT) - 1);
 
@@ -26,14 +25,14 @@ pub(super) struct Due {
     /// Its time, ms since 1970.
     at: i64,
     /// By how much the index has it earlier, ms; 0 of a time that cannot be put off.
-    earlier: i64,
+    lag: i64,
 }
 
 impl Due {
     /// Due at this time, which the index has, too.
     #[inline]
     pub(super) fn new(at: i64) -> Self {
-        Self { at: at.max(EARLIEST), earlier: 0 }
+        Self { at: at.max(EARLIEST), lag: 0 }
     }
 
     /// Its time, ms since 1970.
@@ -45,16 +44,16 @@ impl Due {
     /// The time under which the index has it: none later than its own.
     #[inline]
     pub(super) fn indexed_at(self) -> i64 {
-        self.at - self.earlier
+        self.at - self.lag
     }
 
-    /// Due at another time, while the index has the one that it has; `None` when the index must have another.
+    /// Due at another time, later than the one that the index has and keeps; `None` when the index must have another.
     #[inline]
     pub(super) fn put_off(self, at: i64) -> Option<Self> {
         let can_be_put_off = |at: i64| at >= 0 && at >> TIME_BITS == 0;
-        let earlier = at.checked_sub(self.indexed_at())?;
-        let is_kept = can_be_put_off(at) && can_be_put_off(self.at) && (0..=EARLIER_MAX).contains(&earlier);
-        is_kept.then_some(Self { at, earlier })
+        let lag = at.checked_sub(self.indexed_at())?;
+        let is_kept = can_be_put_off(at) && can_be_put_off(self.at) && (0..=LAG_MAX).contains(&lag);
+        is_kept.then_some(Self { at, lag })
     }
 
     /// As the entry keeps it.
@@ -64,7 +63,7 @@ impl Due {
         let word = if self.at < 0 {
             1 << FORM_SHIFT | at
         } else if at >> TIME_BITS == 0 {
-            self.earlier.unsigned_abs() << TIME_BITS | at
+            self.lag.unsigned_abs() << TIME_BITS | at
         } else {
             1 << (u64::BITS - 1) | at
         };
@@ -77,16 +76,16 @@ impl Due {
         let word = u64::from_ne_bytes(word);
         let low = |bits: u32| (word & ((1 << bits) - 1)).cast_signed();
         match word >> FORM_SHIFT {
-            0 => Self { at: low(TIME_BITS), earlier: (word >> TIME_BITS).cast_signed() },
-            1 => Self { at: -low(FORM_SHIFT), earlier: 0 },
-            _ => Self { at: low(u64::BITS - 1), earlier: 0 },
+            0 => Self { at: low(TIME_BITS), lag: (word >> TIME_BITS).cast_signed() },
+            1 => Self { at: -low(FORM_SHIFT), lag: 0 },
+            _ => Self { at: low(u64::BITS - 1), lag: 0 },
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Due, EARLIER_MAX, EARLIEST, TIME_BITS};
+    use super::{Due, EARLIEST, LAG_MAX, TIME_BITS};
     use crate::keyspace::{AccessPolicy, ExpireChange, HashSeed, Keyspace, Layout, Now};
 
     const LAST: i64 = (1 << TIME_BITS) - 1;
@@ -108,7 +107,7 @@ mod tests {
             let key = keys.key(name.as_bytes());
             keys.set_string(key, b"v", ExpireChange::At(at));
         }
-        for at in [2010, 2005, 2000 + EARLIER_MAX] {
+        for at in [2010, 2005, 2000 + LAG_MAX] {
             let key = keys.key(b"first");
             assert!(keys.set_expire(key, Some(at)));
         }
@@ -117,8 +116,25 @@ mod tests {
         assert_eq!(keyspace.first_to_expire(), Some((0, b"second".to_vec())));
         keyspace.check();
         let mut gone = |now_ms| keyspace.expire_step(now_ms, 8).expired;
-        let times = [2020, 2021, 2000 + EARLIER_MAX, 2001 + EARLIER_MAX];
+        let times = [2020, 2021, 2000 + LAG_MAX, 2001 + LAG_MAX];
         assert_eq!(times.map(&mut gone), [0, 1, 0, 1]);
+    }
+
+    #[test]
+    fn of_many_that_were_put_off_none_is_taken_for_the_next() {
+        let mut keyspace = Keyspace::new(Layout { databases: 1, shard_bits: 0 }, HashSeed([3; 16]));
+        let mut keys = keyspace.keys(0, Now::new(1000, AccessPolicy::Lru));
+        for (at, name) in (2000..).zip(0..20u8) {
+            let (name, later) = ([name], at + 30);
+            let key = keys.key(&name);
+            keys.set_string(key, b"v", ExpireChange::At(at));
+            keys.set_expire(key, Some(later));
+        }
+        let key = keys.key(b"next");
+        keys.set_string(key, b"v", ExpireChange::At(2025));
+        assert_eq!(keyspace.first_to_expire(), None);
+        assert_eq!(keyspace.first_to_expire(), Some((0, b"next".to_vec())));
+        keyspace.check();
     }
 
     #[test]
@@ -143,13 +159,13 @@ mod tests {
 
     #[test]
     fn what_is_put_off_keeps_its_place() {
-        let mut due = Due::new(LAST - 2 * EARLIER_MAX);
+        let mut due = Due::new(LAST - 2 * LAG_MAX);
         let indexed_at = due.indexed_at();
-        for later in [EARLIER_MAX, 3, 1, EARLIER_MAX, 0] {
+        for later in [LAG_MAX, 3, 1, LAG_MAX, 0] {
             due = Due::of(due.put_off(indexed_at + later).unwrap().word());
             assert_eq!((due.at(), due.indexed_at()), (indexed_at + later, indexed_at));
         }
-        for other in [indexed_at - 1, indexed_at + EARLIER_MAX + 1, LAST + 1, -1, i64::MIN, i64::MAX] {
+        for other in [indexed_at - 1, indexed_at + LAG_MAX + 1, LAST + 1, -1, i64::MIN, i64::MAX] {
             assert_eq!(due.put_off(other), None, "{other}");
         }
         assert_eq!(Due::new(-5).put_off(5), None);

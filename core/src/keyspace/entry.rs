@@ -3,11 +3,11 @@
 //! ```text
 //! byte 0      1..4     4             then                                      then    then
 //! ┌─────────┬────────┬────────────┬──────────────┬──────────────────────────┬───────┬─────────────┐
-//! │E|enc|kind│ access │ key length │ expire (8)   │ length, int, ptr, object │ key  │ value bytes │
+//! │E|enc|kind│ access │ key length │ expiry (8)   │ length, int, ptr, object │ key  │ value bytes │
 //! └─────────┴────────┴────────────┴──────────────┴──────────────────────────┴───────┴─────────────┘
 //!  E: has an expiry     1 or 5      only if E       1 or 5 / 8 / 8 / 24               if inline
 //! ```
-//! A length is one byte below 255, else 255 and four bytes. A 16-byte key with a 16-byte value takes 38 bytes.
+//! What the expiry's eight bytes tell is in [`Due`]. A length is one byte below 255, else 255 and four bytes. A 16-byte key with a 16-byte value takes 38 bytes.
 //! An object ([`Object`], of a type other than string) lies in the entry, at a multiple of eight bytes. Strings above
 //! [`INLINE_LEN_MAX`](super::value::INLINE_LEN_MAX) hang off a pointer and are reference-counted ([`SharedBytes`]), so that a
 //! reply can hold one while the entry is overwritten or deleted.
@@ -27,7 +27,7 @@ use super::loan::LEND_LEN_MIN;
 use super::slab::{self, Slab};
 use super::value::{EMBSTR, Garbage, INT, NewValue, OBJECT, RAW_INLINE, SHARED, StringView, TAKEN};
 use super::{access, address};
-use crate::queue::LINE_LEN;
+use crate::prefetch::LINE_LEN;
 use crate::types::Object;
 
 /// Of a longer entry the processor fetches the rest by itself once it is read.
@@ -362,8 +362,7 @@ impl EntryPtr {
         if self.byte(0) >> 7 == 0 {
             return None;
         }
-        let (_, key_len_len) = self.read_len(4);
-        Some(Due::of(self.word(4 + key_len_len)))
+        Some(Due::of(self.word(self.due_at())))
     }
 
     /// Whether its key is this one.
@@ -377,8 +376,14 @@ impl EntryPtr {
     #[inline]
     pub(super) fn set_due(self, due: Due) {
         assert!(self.byte(0) >> 7 == 1, "there is room for an expiry");
+        self.write(self.due_at(), &due.word());
+    }
+
+    /// Where the expiry lies, if there is one.
+    #[inline]
+    fn due_at(self) -> usize {
         let (_, key_len_len) = self.read_len(4);
-        self.write(4 + key_len_len, &due.word());
+        4 + key_len_len
     }
 
     /// Its value, if that lies in the entry and is worth lending.

@@ -193,9 +193,10 @@ impl<'a> Keys<'a> {
             .is_some_and(|database| database.shard(key.hash).find(key).is_some())
     }
 
-    /// Asks the processor to fetch what the look-ups of a few keys will read, for all of them at once.
-    pub fn prefetch(&self, keys: &[Key<'_>]) {
-        for step in [Prefetch::First, Prefetch::Second, Prefetch::Third] {
+    /// Asks the processor to fetch what the look-ups of a few keys will read, for all of them at once; with their strings or
+    /// without, which the last step tells.
+    pub fn prefetch(&self, keys: &[Key<'_>], last: Prefetch) {
+        for step in [Prefetch::First, Prefetch::Second, last] {
             for key in keys {
                 self.keyspace.prefetch(self.db, key.hash, step);
             }

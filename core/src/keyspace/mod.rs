@@ -145,8 +145,8 @@ pub enum Prefetch {
     Second,
     /// The rest of the entry, its object, or the entry behind the overflow bucket.
     Third,
-    /// Same, without a string's value: it is read by another thread.
-    ThirdLent,
+    /// Same, without a string's value: nobody reads it, or another thread does.
+    ThirdOfKey,
 }
 
 /// Memory of a database, bytes.
@@ -341,7 +341,7 @@ impl Keyspace {
     /// How long the keys of a database that expire live on average, ms; between the first and the last of them.
     pub fn average_ttl_ms(&self, db: usize, now_ms: i64) -> i64 {
         let shards = self.databases.get(db).map_or(&[][..], |database| &database.shards);
-        let ends = shards.iter().filter_map(Shard::lifetime_ends);
+        let ends = shards.iter().filter_map(Shard::expiry_ends);
         let (count, sum) = ends.fold((0, 0i64), |(count, sum), (first, last)| {
             (count + 1, sum.saturating_add((first / 2 + last / 2).saturating_sub(now_ms)))
         });
@@ -380,7 +380,7 @@ impl Keyspace {
                 Prefetch::First => table.prefetch_bucket(hash),
                 Prefetch::Second => table.prefetch_second(hash),
                 Prefetch::Third => return table.prefetch_third(hash, true),
-                Prefetch::ThirdLent => return table.prefetch_third(hash, false),
+                Prefetch::ThirdOfKey => return table.prefetch_third(hash, false),
             }
         }
         false
@@ -438,11 +438,12 @@ impl Keyspace {
             .for_each(|shard| shard.keep_garbage(keeps));
     }
 
-    /// The key that expires next, with its database; one that expires soon, where many that would have been before it were put
-    /// off.
+    /// The key that expires next, with its database; `None` when there is none, or too many have been put off that would have been
+    /// before it.
     pub fn first_to_expire(&mut self) -> Option<(u32, Vec<u8>)> {
-        for shard in self.databases.iter_mut().flat_map(|database| &mut database.shards) {
-            shard.catch_up_first(CAUGHT_UP_MAX);
+        let mut shards = self.databases.iter_mut().flat_map(|database| &mut database.shards);
+        if !shards.all(|shard| shard.catch_up_first(CAUGHT_UP_MAX)) {
+            return None;
         }
         let shards = self
             .databases
@@ -450,7 +451,7 @@ impl Keyspace {
             .zip(0..)
             .flat_map(|(database, db)| database.shards.iter().map(move |shard| (db, shard)));
         let firsts = shards
-            .filter_map(|(db, shard)| shard.first_expiry().map(|(at, entry)| (at, db, shard.view(entry))));
+            .filter_map(|(db, shard)| shard.first_indexed().map(|(at, entry)| (at, db, shard.view(entry))));
         firsts.min_by_key(|&(at, db, _)| (at, db)).map(|(_, db, entry)| (db, entry.key().to_vec()))
     }
 
@@ -466,13 +467,14 @@ impl Keyspace {
             .zip(0..)
             .flat_map(|(database, db)| database.shards.iter_mut().map(move |shard| (db, shard)));
         for (db, shard) in shards {
-            while let Some((at, entry)) = shard.first_expiry() {
+            while let Some((at, entry)) = shard.first_indexed() {
                 if at >= now_ms || budget == 0 {
                     step.is_due_at(at);
                     break;
                 }
                 budget -= 1;
-                if shard.catch_up(entry) {
+                if shard.view(entry).expire_at().is_some_and(|at| at >= now_ms) {
+                    shard.catch_up(entry);
                     step.caught_up += 1;
                     continue;
                 }

@@ -101,7 +101,7 @@ fn sample_shard<'s>(
     if seen == 0 && !volatile {
         (0..buckets).flat_map(|bucket| shard.chain(bucket)).take(count).for_each(&mut each);
     }
-    if let Some((from, to)) = shard.expiry_ends().filter(|_| volatile) {
+    if let Some((from, to)) = shard.indexed_ends().filter(|_| volatile) {
         for _ in seen..count {
             let at = from.saturating_add_unsigned(random(to.abs_diff(from).saturating_add(1)));
             shard.expiring_near(at).into_iter().for_each(&mut each);

@@ -215,8 +215,8 @@ impl Shard {
         entry.take_object()
     }
 
-    /// The earliest expiry, or, of a key that was put off, the time that the index has.
-    pub(super) fn first_expiry(&self) -> Option<(i64, EntryPtr)> {
+    /// The first key of the index, and its time there: its expiry, or one before that.
+    pub(super) fn first_indexed(&self) -> Option<(i64, EntryPtr)> {
         self.expiry.first().map(|stamp| (stamp.at, stamp.id))
     }
 
@@ -253,22 +253,19 @@ impl Shard {
         was_put_off.is_some()
     }
 
-    /// Same, with those that come first in the index, until there is one that was not put off; at most so many.
-    pub(super) fn catch_up_first(&mut self, count_max: usize) {
-        for _ in 0..count_max {
-            if !self.first_expiry().is_some_and(|(_, entry)| self.catch_up(entry)) {
-                break;
-            }
-        }
+    /// Same, with those that come first in the index, until there is one that was not put off, or no key; at most so many. Returns
+    /// whether it came to that.
+    pub(super) fn catch_up_first(&mut self, count_max: usize) -> bool {
+        (0..count_max).any(|_| !self.first_indexed().is_some_and(|(_, entry)| self.catch_up(entry)))
     }
 
     /// When the first and the last key of the index expire.
-    pub(super) fn lifetime_ends(&self) -> Option<(i64, i64)> {
+    pub(super) fn expiry_ends(&self) -> Option<(i64, i64)> {
         Some((self.expiry.first()?.id.expire()?, self.expiry.last()?.id.expire()?))
     }
 
     /// The earliest and the latest time of the index.
-    pub(super) fn expiry_ends(&self) -> Option<(i64, i64)> {
+    pub(super) fn indexed_ends(&self) -> Option<(i64, i64)> {
         Some((self.expiry.first()?.at, self.expiry.last()?.at))
     }
 
@@ -353,7 +350,7 @@ impl Shard {
 
     /// When the first key or field of all is due.
     pub(super) fn first_due(&self) -> Option<i64> {
-        let firsts = [self.first_expiry(), self.first_timed_hash()];
+        let firsts = [self.first_indexed(), self.first_timed_hash()];
         firsts.into_iter().flatten().map(|(at, _)| at).min()
     }
 
@@ -414,6 +411,9 @@ impl Shard {
     /// Gives an entry that has an expiry another.
     fn move_in_time(&mut self, entry: EntryPtr, expire: Option<i64>) {
         let (Some(old), Some(at)) = (entry.due(), expire) else { return };
+        if old.at() == at {
+            return;
+        }
         match old.put_off(at) {
             Some(due) => entry.set_due(due),
             None => self.reindex(entry, old.indexed_at(), at),
@@ -482,7 +482,7 @@ mod tests {
     #[should_panic(expected = "assertion")]
     fn an_expiry_that_is_in_no_index_is_found() {
         let mut shard = shard();
-        let (at, id) = shard.first_expiry().unwrap();
+        let (at, id) = shard.first_indexed().unwrap();
         shard.expiry.remove(Stamp { at, id });
         shard.check();
     }

@@ -186,7 +186,7 @@ const fn mix(word: u64, len: usize) -> usize {
 
 /// What a name is compared with first, as far as its word goes.
 #[derive(Clone, Copy)]
-struct Short {
+struct NameWord {
     /// The command's word, in lower case.
     word: u64,
     /// The bit of each of its letters that tells upper from lower case.
@@ -194,7 +194,7 @@ struct Short {
     len: usize,
 }
 
-impl Short {
+impl NameWord {
     const fn of(name: &[u8]) -> Self {
         let word = word(name);
         let (mut case, mut at) = (0, 0);
@@ -214,11 +214,11 @@ impl Short {
 }
 
 /// By index into [`COMMANDS`].
-static SHORT: [Short; COMMANDS.len()] = {
-    let mut all = [Short { word: 0, case: 0, len: 0 }; COMMANDS.len()];
+static NAME_WORDS: [NameWord; COMMANDS.len()] = {
+    let mut all = [NameWord { word: 0, case: 0, len: 0 }; COMMANDS.len()];
     let mut index = 0;
     while index < COMMANDS.len() {
-        all[index] = Short::of(COMMANDS[index].name.as_bytes());
+        all[index] = NameWord::of(COMMANDS[index].name.as_bytes());
         index += 1;
     }
     all
@@ -230,7 +230,7 @@ static LOOKUP: [u16; LOOKUP_LEN] = {
     let mut table = [0u16; LOOKUP_LEN];
     let mut index = 0;
     while index < COMMANDS.len() {
-        let mut slot = mix(SHORT[index].word, SHORT[index].len);
+        let mut slot = mix(NAME_WORDS[index].word, NAME_WORDS[index].len);
         while table[slot] != 0 {
             slot = (slot + 1) % LOOKUP_LEN;
         }
@@ -260,7 +260,7 @@ fn probe(name: &[u8], is_same: impl Fn(&Command) -> bool) -> Option<&'static Com
     while LOOKUP[slot] != 0 {
         let index = usize::from(LOOKUP[slot]) - 1;
         let command = &COMMANDS[index];
-        if SHORT[index].is(word, name.len()) && is_same(command) {
+        if NAME_WORDS[index].is(word, name.len()) && is_same(command) {
             return Some(command);
         }
         slot = (slot + 1) % LOOKUP_LEN;

@@ -9,7 +9,7 @@ use super::{FULL, Form, rules, store};
 use crate::engine::{Args, CmdError, CmdResult, Ctx};
 use crate::num;
 use crate::types::set::probes;
-use crate::types::zset::{Change, Score, SortedSet, Unordered, Zset};
+use crate::types::zset::{Score, SortedSet, Unordered, Zset};
 
 /// Which operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -211,7 +211,8 @@ impl Request {
         match self.operation {
             Operation::Union => self.union(&sources, &mut result)?,
             Operation::Inter => self.inter(&sources, |member, score| {
-                result.put(member, |_| Score::new(score).unwrap_or_default());
+                // No more than are in the smallest source, which has room for them.
+                let _ = result.put(member, |_| Score::new(score).unwrap_or_default());
                 ControlFlow::Continue(())
             }),
             Operation::Diff => return Ok(diff(&sources, SortedSet::new(hasher))),
@@ -233,10 +234,8 @@ impl Request {
         for (source, weight) in sources {
             source.each(|member, score| {
                 let score = number(weight * score);
-                //= valkey 9.1 ZUNION: the sum of -0 and 0 is 0, though the two compare equal
                 let total = |old: Option<f64>| old.map_or(score, |old| self.aggregate.of(old, score));
-                is_full =
-                    result.put(member, |old| Score::new(total(old)).unwrap_or_default()) == Change::Full;
+                is_full = result.put(member, |old| Score::new(total(old)).unwrap_or_default()).is_err();
                 if is_full { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
             });
             if is_full {
