@@ -36,7 +36,7 @@ impl Unordered {
     //= valkey 9.1 ZUNION: a score that compares equal is stored, too: the sum of -0 and 0 is 0
     ///
     /// # Errors
-    /// [`Full`].
+    /// There is no room for another member.
     pub fn put(&mut self, member: &[u8], score: impl FnOnce(Option<f64>) -> Score) -> Result<(), Full> {
         let hash = self.hasher.key(member).hash;
         if let Some(handle) = self.index.find(hash, |handle| self.elements.get(handle).member == member) {
