@@ -1,6 +1,7 @@
 //! A hint to the processor that memory will be needed soon.
 
 /// What one prefetch fetches, where that is known how.
+#[cfg(feature = "alloc")]
 pub(crate) const LINE_LEN: usize = 64;
 
 /// Asks the processor to fetch a cache line; nothing where that is not known how.
@@ -38,6 +39,7 @@ pub fn prefetch_slice<T>(slice: &[T]) {
 }
 
 /// Same, for all of a slice.
+#[cfg(feature = "alloc")]
 #[inline]
 pub(crate) fn prefetch_whole<T>(slice: &[T]) {
     let start = slice.as_ptr().cast::<u8>();

@@ -7,7 +7,8 @@
 //! └─────────┴────────┴────────────┴──────────────┴──────────────────────────┴───────┴─────────────┘
 //!  E: has an expiry     1 or 5      only if E       1 or 5 / 8 / 8 / 24               if inline
 //! ```
-//! What the expiry's eight bytes tell is in [`Due`]. A length is one byte below 255, else 255 and four bytes. A 16-byte key with a 16-byte value takes 38 bytes.
+//! [`Due`] tells what is in the expiry's eight bytes. A length is one byte below 255, else 255 and four bytes. A 16-byte key with
+//! a 16-byte value takes 38 bytes.
 //! An object ([`Object`], of a type other than string) lies in the entry, at a multiple of eight bytes. Strings above
 //! [`INLINE_LEN_MAX`](super::value::INLINE_LEN_MAX) hang off a pointer and are reference-counted ([`SharedBytes`]), so that a
 //! reply can hold one while the entry is overwritten or deleted.
