@@ -178,9 +178,8 @@ fn nothing_runs_after_shutdown() {
     first.send(b"INCR turns\r\n");
     middle.send(b"SHUTDOWN NOSAVE\r\nINCR turns\r\n");
     last.send(b"INCR turns\r\n");
-    holder.expect(b"+OK\r\n");
     assert_eq!(middle.until_closed(), b"");
-    // A poller may tell of the newest first.
+    // A poller may tell of the newest first: then the holder is behind, too.
     let mut replies = [first.until_closed(), last.until_closed()];
     replies.sort();
     assert_eq!(replies, [b"".to_vec(), b":1\r\n".to_vec()]);
