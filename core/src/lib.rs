@@ -30,5 +30,7 @@ pub mod rng;
 pub mod sha1;
 #[cfg(feature = "alloc")]
 pub mod types;
+#[cfg(feature = "alloc")]
+mod wide;
 
 pub use crate::prefetch::{prefetch_slice, prefetch_slice_write};
