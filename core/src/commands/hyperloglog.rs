@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use super::string::{bytes_of, string_of};
 use crate::config::NotifyClasses as Class;
 use crate::engine::{Args, CmdError, CmdResult, Ctx};
-use crate::keyspace::{Encoding as StringEncoding, Entry, Key, StringView};
+use crate::keyspace::{Encoding as StringEncoding, Entry, Key, Prefetch, StringView};
 use crate::types::hyperloglog::{self, Encoding, HllError, Registers, SelfTest};
 
 impl From<HllError> for CmdError {
@@ -86,13 +86,13 @@ pub(crate) fn pfcount(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
 /// The union of all keys from argument 1 on.
 fn union(cx: &mut Ctx<'_>, args: &Args<'_>) -> Result<Registers, CmdError> {
     let mut union = Registers::new();
-    for bytes in args.iter_from(1) {
-        let key = cx.keys.key(bytes);
+    cx.each_key(args, 1..args.len(), 1, Prefetch::Third, |cx, key, _| {
         if let Some(entry) = cx.keys.read(key) {
             let (bytes, _) = bytes_checked(entry)?;
             union.merge(bytes)?;
         }
-    }
+        Ok(())
+    })?;
     Ok(union)
 }
 

@@ -257,11 +257,11 @@ pub(crate) fn msetnx(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
     if args.len().is_multiple_of(2) {
         return Err(wrong_arity(cx));
     }
-    let any = (1..args.len()).step_by(2).any(|index| exists(cx, args.at(index)));
-    if !any {
+    let met = is_met(cx, args, 1..args.len(), Condition::IfMissing)?;
+    if met {
         set_pairs(cx, args, 1..args.len(), ExpireChange::Clear)?;
     }
-    cx.reply.integer(i64::from(!any));
+    cx.reply.integer(i64::from(met));
     Ok(())
 }
 
@@ -276,11 +276,7 @@ pub(crate) fn msetex(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
     }
     let options = Options::parse(args, end, Form::MsetEx)?;
     let expire = options.expire(cx)?;
-    let met = (2..end).step_by(2).all(|index| match options.condition {
-        Condition::IfMissing => !exists(cx, args.at(index)),
-        Condition::IfPresent => exists(cx, args.at(index)),
-        Condition::Always | Condition::IfEqual(_) => true,
-    });
+    let met = is_met(cx, args, 2..end, options.condition)?;
     if met {
         set_pairs(cx, args, 2..end, options.change(expire))?;
     }
@@ -288,9 +284,24 @@ pub(crate) fn msetex(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
     Ok(())
 }
 
-fn exists(cx: &mut Ctx<'_>, bytes: &[u8]) -> bool {
-    let key = cx.keys.key(bytes);
-    cx.keys.find_write(key).is_some()
+/// Whether all keys of some pairs are as the condition wants them. None is looked up behind the first that is not.
+fn is_met(
+    cx: &mut Ctx<'_>,
+    args: &Args<'_>,
+    range: Range<usize>,
+    condition: Condition<'_>,
+) -> Result<bool, CmdError> {
+    let wanted = match condition {
+        Condition::IfMissing => false,
+        Condition::IfPresent => true,
+        Condition::Always | Condition::IfEqual(_) => return Ok(true),
+    };
+    let mut is_met = true;
+    cx.each_key(args, range, 2, Prefetch::Third, |cx, key, _| {
+        is_met = is_met && cx.keys.find_write(key).is_some() == wanted;
+        Ok(())
+    })?;
+    Ok(is_met)
 }
 
 fn set_pairs(cx: &mut Ctx<'_>, args: &Args<'_>, range: Range<usize>, expire: ExpireChange) -> CmdResult {

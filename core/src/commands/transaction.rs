@@ -3,6 +3,7 @@
 use alloc::boxed::Box;
 
 use crate::engine::{Args, CmdError, CmdResult, Ctx, SessionFlags, Watched};
+use crate::keyspace::Prefetch;
 
 /// MULTI
 pub(crate) fn multi(cx: &mut Ctx<'_>, _args: &Args<'_>) -> CmdResult {
@@ -57,11 +58,11 @@ pub(crate) fn watch(cx: &mut Ctx<'_>, args: &Args<'_>) -> CmdResult {
     // A transaction that will fail anyhow needs to watch nothing more.
     if !cx.session.flags.contains(SessionFlags::DIRTY_CAS) {
         let (db, now_ms) = (cx.session.db, cx.now.unix_ms());
-        for bytes in args.iter_from(1) {
-            let key = cx.keys.key(bytes);
+        cx.each_key(args, 1..args.len(), 1, Prefetch::ThirdOfKey, |cx, key, _| {
             let was_expired = cx.keys.expiry_in(db, key).is_some_and(|at| now_ms > at);
-            cx.shared.watches.watch(cx.session, (db, bytes.to_vec()), Watched { was_expired });
-        }
+            cx.shared.watches.watch(cx.session, (db, key.bytes.to_vec()), Watched { was_expired });
+            Ok(())
+        })?;
     }
     cx.reply.ok();
     Ok(())

@@ -248,7 +248,7 @@ impl Shard {
     pub(super) fn catch_up(&mut self, entry: EntryPtr) -> bool {
         let was_put_off = entry.due().filter(|due| due.indexed_at() < due.at());
         if let Some(due) = was_put_off {
-            self.reindex(entry, due.indexed_at(), due.at());
+            self.reindex(entry, due, due.at());
         }
         was_put_off.is_some()
     }
@@ -416,14 +416,14 @@ impl Shard {
         }
         match old.put_off(at) {
             Some(due) => entry.set_due(due),
-            None => self.reindex(entry, old.indexed_at(), at),
+            None => self.reindex(entry, old, at),
         }
     }
 
     /// Gives an entry another expiry and its place in the index.
-    fn reindex(&mut self, entry: EntryPtr, from: i64, at: i64) {
+    fn reindex(&mut self, entry: EntryPtr, old: Due, at: i64) {
         let due = Due::new(at);
-        self.expiry.remove(Stamp { at: from, id: entry });
+        self.expiry.remove(Stamp { at: old.indexed_at(), id: entry });
         entry.set_due(due);
         self.index_at(due.indexed_at(), entry);
     }

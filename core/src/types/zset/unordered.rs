@@ -14,7 +14,7 @@ use crate::types::members::MemberIndex;
 
 /// There is no handle left for another member: nothing was done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Full;
+pub struct NoHandle;
 
 /// The members so far.
 #[derive(Debug)]
@@ -37,14 +37,14 @@ impl Unordered {
     ///
     /// # Errors
     /// There is no room for another member.
-    pub fn put(&mut self, member: &[u8], score: impl FnOnce(Option<f64>) -> Score) -> Result<(), Full> {
+    pub fn put(&mut self, member: &[u8], score: impl FnOnce(Option<f64>) -> Score) -> Result<(), NoHandle> {
         let hash = self.hasher.key(member).hash;
         if let Some(handle) = self.index.find(hash, |handle| self.elements.get(handle).member == member) {
             let score = score(Some(self.elements.get(handle).score.get()));
             self.elements.set_score(handle, score);
             return Ok(());
         }
-        let handle = self.elements.insert(score(None), member).ok_or(Full)?;
+        let handle = self.elements.insert(score(None), member).ok_or(NoHandle)?;
         self.index.insert(hash, handle, &Members { elements: &self.elements, hasher: self.hasher });
         self.handles.push(handle);
         Ok(())
