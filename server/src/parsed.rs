@@ -21,16 +21,16 @@ enum Step {
     Bucket,
     /// The entry, or the overflow bucket.
     Entry,
-    /// The rest of the entry; whether it has an object.
+    /// The rest of the entry; whether it has an object or a large string.
     Rest,
-    /// What the object keeps.
+    /// What the object keeps, or how the string begins.
     Object,
     /// The member of the object that it is about.
     Member,
 }
 
 impl Step {
-    /// It is only for requests about objects.
+    /// It is only for requests about objects and large strings.
     #[inline]
     fn is_of_objects(self) -> bool {
         matches!(self, Self::Object | Self::Member)
@@ -69,7 +69,7 @@ pub(crate) struct Request {
     has_hash: bool,
     /// Its first argument is that of the request before it.
     is_same: bool,
-    /// Under its key there is an object.
+    /// Under its key there is an object, or a large string that it may read.
     has_object: bool,
     has_member: bool,
     /// Strings that it reads are put into its reply by another thread.
@@ -110,7 +110,7 @@ pub(crate) struct Parsed {
     next: usize,
     /// When that request is next, the next blocks are fetched for.
     fetch_at: usize,
-    /// Of those that were parsed together, some are about objects.
+    /// Of those that were parsed together, some are about objects or large strings.
     has_objects: bool,
     /// Where the first span of the request that is not whole lies.
     partial_from: usize,
@@ -395,7 +395,7 @@ impl Parsed {
         }
     }
 
-    /// Asks for what the object of a request keeps, if it has one.
+    /// Asks for what the object of a request keeps, or how its large string begins, if it has one.
     #[inline]
     fn fetch_object(&mut self, index: usize, buf: &[u8], keyspace: &Keyspace, db: usize) {
         let request = &self.requests[index];

@@ -33,6 +33,10 @@ use crate::types::Object;
 
 /// Of a longer entry the processor fetches the rest by itself once it is read.
 const PREFETCH_LEN_MAX: usize = 640;
+/// What stands before a large value: how many hold it.
+const COUNTS_LEN: usize = 16;
+/// What the processor looks up at once.
+const PAGE_LEN: usize = 4096;
 /// What tells where key and value lie is no longer.
 const HEAD_LEN_MAX: usize = 24;
 /// Most keys are no longer.
@@ -202,7 +206,7 @@ impl EntryPtr {
     }
 
     /// Asks the processor to fetch the rest of the entry, or of its key alone; the header is there by now. Returns whether
-    /// it has an object.
+    /// there is more that hangs off it: an object, or a large string that is wanted.
     #[inline]
     pub(super) fn prefetch_rest(self, with_value: bool) -> bool {
         let parts = self.parts();
@@ -212,7 +216,13 @@ impl EntryPtr {
             crate::prefetch::prefetch(self.0.as_ptr().wrapping_add(at));
             at += LINE_LEN;
         }
-        matches!(parts.layout, OBJECT)
+        let has_large = with_value && parts.layout == SHARED;
+        if has_large {
+            let large = self.shared_ptr(parts.value_at).cast::<u8>();
+            crate::prefetch::prefetch(large);
+            crate::prefetch::prefetch(large.wrapping_sub(COUNTS_LEN));
+        }
+        parts.layout == OBJECT || has_large
     }
 
     /// How much of the entry lies in its first line.
@@ -510,6 +520,18 @@ impl<'a> Entry<'a> {
             // SAFETY: the layout is SHARED; the Arc in the entry keeps the bytes as long as the entry.
             SHARED => StringView::Bytes(unsafe { &*self.ptr.shared_ptr(parts.value_at) }),
             _ => StringView::Bytes(self.ptr.slice(parts.key_at + parts.key_len, parts.inline_len)),
+        }
+    }
+
+    /// Asks the processor to fetch how a large value begins. It fetches by itself what follows once that is read, but for the next
+    /// page, which it has to look up first.
+    pub(super) fn prefetch_large(self) {
+        if self.ptr.parts().layout == SHARED
+            && let StringView::Bytes(bytes) = self.string()
+        {
+            crate::prefetch::prefetch_slice(bytes);
+            let behind = PAGE_LEN - bytes.as_ptr().addr() % PAGE_LEN;
+            crate::prefetch::prefetch_slice(bytes.get(behind..).unwrap_or_default());
         }
     }
 

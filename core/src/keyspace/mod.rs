@@ -143,7 +143,7 @@ pub enum Prefetch {
     First,
     /// The entry, or the overflow bucket.
     Second,
-    /// The rest of the entry, its object, or the entry behind the overflow bucket.
+    /// The rest of the entry, or the entry behind the overflow bucket.
     Third,
     /// Same, without a string's value: nobody reads it, or another thread does.
     ThirdOfKey,
@@ -371,7 +371,7 @@ impl Keyspace {
     }
 
     /// Fetches part of what the look-up of a key's hash will read into the cache; nothing where there is no such
-    /// database. After the third step: whether the key has an object.
+    /// database. After the third step: whether the key has an object, or a large string that is wanted.
     #[inline]
     pub fn prefetch(&self, db: usize, hash: u64, step: Prefetch) -> bool {
         if let Some(database) = self.databases.get(db) {
@@ -388,26 +388,31 @@ impl Keyspace {
 
     /// Same, for many hashes with their databases, in a loop as small as can be, so that the processor has as many of them under
     /// way as it can: each may have to walk through the page tables first.
-    /// Returns whether one of the keys has an object, after the third step.
+    /// Returns whether one of them had more, after the third step.
     pub fn prefetch_all(&self, places: &[(usize, u64)], step: Prefetch) -> bool {
-        places.iter().fold(false, |has_object, &(db, hash)| self.prefetch(db, hash, step) | has_object)
+        places.iter().fold(false, |has_more, &(db, hash)| self.prefetch(db, hash, step) | has_more)
     }
 
-    /// Asks the processor to fetch what the object keeps that [`Prefetch::Third`] has found.
+    /// Asks the processor to fetch what the object keeps, or how the large string begins, that [`Prefetch::Third`] has found.
     pub fn prefetch_object<'m>(
         &self,
         db: usize,
         hash: u64,
         member: impl FnOnce(MemberArg) -> Option<&'m [u8]>,
     ) -> Option<u64> {
-        self.databases.get(db)?.shard(hash).table().probable_object(hash)?.prefetch(member)
+        let entry = self.databases.get(db)?.shard(hash).table().probable(hash)?;
+        let Some(object) = entry.object() else {
+            entry.prefetch_large();
+            return None;
+        };
+        object.prefetch(member)
     }
 
     /// Asks the processor to fetch a member of that object, of which [`Self::prefetch_object`] has returned this.
     pub fn prefetch_member(&self, db: usize, hash: u64, member_hash: u64) {
         let database = self.databases.get(db);
-        let object = database.and_then(|database| database.shard(hash).table().probable_object(hash));
-        if let Some(object) = object {
+        let entry = database.and_then(|database| database.shard(hash).table().probable(hash));
+        if let Some(object) = entry.and_then(Entry::object) {
             object.prefetch_member(member_hash);
         }
     }

@@ -18,7 +18,6 @@ use super::bucket::{Bucket, tag_of};
 use super::chunks::Chunks;
 use super::entry::{Entry, EntryPtr};
 use super::hash::{Key, KeyHasher};
-use crate::types::Object;
 
 /// Entries a bucket on average before the table grows.
 const GROW_LOAD: usize = 7;
@@ -134,7 +133,7 @@ impl Table {
     }
 
     /// Asks the processor to fetch the rest of the entry or, behind an overflow bucket, its beginning. Returns whether
-    /// there is an object.
+    /// there is an object or a large string.
     #[inline]
     pub(super) fn prefetch_third(&self, hash: u64, with_value: bool) -> bool {
         let Some(bucket) = self.bucket(self.index(hash)) else { return false };
@@ -147,13 +146,12 @@ impl Table {
         false
     }
 
-    /// The object of the entry that probably is the key's, which is there by now.
+    /// The entry that probably is the key's, which is there by now.
     #[inline]
-    pub(super) fn probable_object(&self, hash: u64) -> Option<&Object> {
+    pub(super) fn probable(&self, hash: u64) -> Option<Entry<'_>> {
         let entry = self.bucket(self.index(hash))?.candidate(hash)?;
         // SAFETY: the entry hangs off this table, which is borrowed.
-        let view: Entry<'_> = unsafe { entry.view() };
-        view.object()
+        Some(unsafe { entry.view() })
     }
 
     /// Adds an entry whose key is not in the table.
