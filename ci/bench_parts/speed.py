@@ -55,7 +55,7 @@ def cases():
     """Each line changes one thing or two; the first lines are what others are compared with."""
     for pipeline in (1, 10, 64):
         yield from (Case(test, pipeline=pipeline, quick=True) for test in ("get", "set", "mix"))
-    for value in (16, 512, 4096, 65536):
+    for value in (16, 512, 1024, 4096, 65536):
         pipeline = 1 if value > 4096 else 10
         yield from (Case(test, value=value, pipeline=pipeline) for test in ("get", "set"))
     for pipeline in (1, 10):
