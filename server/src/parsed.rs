@@ -69,6 +69,8 @@ pub(crate) struct Request {
     has_hash: bool,
     /// Its first argument is that of the request before it.
     is_same: bool,
+    /// There is one, of its own: what the request before one with the same key has asked for is on its way.
+    asks: bool,
     /// Under its key there is an object, or a large string that it may read.
     has_object: bool,
     has_member: bool,
@@ -304,6 +306,7 @@ impl Parsed {
             command: None,
             has_hash: hash.is_some(),
             is_same,
+            asks: hash.is_some() && !is_same,
             has_object: false,
             has_member: false,
             lends: false,
@@ -373,17 +376,15 @@ impl Parsed {
 
     fn fetch(&mut self, range: Range<usize>, step: Step, buf: &[u8], keyspace: &Keyspace, db: usize) {
         let range = range.start.min(self.requests.len())..range.end.min(self.requests.len());
-        // What the request before one with the same key has asked for is on its way.
-        let own = |request: &&mut Request| request.has_hash && !request.is_same;
         let requests = self.requests[range.clone()].iter_mut();
         match step {
-            Step::Bucket => requests.filter(own).for_each(|request| {
+            Step::Bucket => requests.filter(|request| request.asks).for_each(|request| {
                 keyspace.prefetch(db, request.hash, Prefetch::First);
             }),
-            Step::Entry => requests.filter(own).for_each(|request| {
+            Step::Entry => requests.filter(|request| request.asks).for_each(|request| {
                 keyspace.prefetch(db, request.hash, Prefetch::Second);
             }),
-            Step::Rest => requests.filter(own).for_each(|request| {
+            Step::Rest => requests.filter(|request| request.asks).for_each(|request| {
                 let part = if request.lends { Prefetch::ThirdOfKey } else { Prefetch::Third };
                 request.has_object |= keyspace.prefetch(db, request.hash, part);
                 self.has_objects |= request.has_object;

@@ -19,10 +19,6 @@ const SLOTS: usize = 9;
 const LAST: usize = SLOTS - 1;
 /// Where it says that one does.
 const CHAINED: usize = SLOTS;
-const LOW_BITS: u64 = u64::from_le_bytes([0x01; 8]);
-const HIGH_BITS: u64 = LOW_BITS << 7;
-/// Multiplied by this, bit `8 * i` comes to bit `56 + i`.
-const GATHER: u64 = 0x0102_0408_1020_4080;
 
 #[repr(C, align(64))]
 pub(super) struct Bucket([u8; 64]);
@@ -44,6 +40,34 @@ impl core::fmt::Debug for Bucket {
 #[inline]
 pub(super) fn tag_of(hash: u64) -> u8 {
     hash.to_le_bytes()[7].max(1)
+}
+
+/// Which bytes are this one: bit `i` for byte `i`.
+#[cfg(all(target_arch = "x86_64", target_feature = "sse2", not(miri)))]
+#[inline]
+fn equal_bytes(bytes: [u8; 8], byte: u8) -> u32 {
+    use core::arch::x86_64::{_mm_cmpeq_epi8, _mm_cvtsi64_si128, _mm_movemask_epi8, _mm_set1_epi8};
+
+    #[target_feature(enable = "sse2")]
+    fn compare(bytes: [u8; 8], byte: u8) -> i32 {
+        let word = _mm_cvtsi64_si128(i64::from_le_bytes(bytes));
+        _mm_movemask_epi8(_mm_cmpeq_epi8(word, _mm_set1_epi8(byte.cast_signed())))
+    }
+    // SAFETY: every processor of this target has SSE2, by the condition above.
+    unsafe { compare(bytes, byte) }.cast_unsigned() & 0xff
+}
+
+/// Same; a byte behind one that is equal may be named too, seldom.
+#[cfg(not(all(target_arch = "x86_64", target_feature = "sse2", not(miri))))]
+#[inline]
+fn equal_bytes(bytes: [u8; 8], byte: u8) -> u32 {
+    const LOW_BITS: u64 = u64::from_le_bytes([0x01; 8]);
+    const HIGH_BITS: u64 = LOW_BITS << 7;
+    /// Multiplied by this, bit `8 * i` comes to bit `56 + i`.
+    const GATHER: u64 = 0x0102_0408_1020_4080;
+    let differing = u64::from_le_bytes(bytes) ^ (u64::from(byte) * LOW_BITS);
+    let equal = differing.wrapping_sub(LOW_BITS) & !differing & HIGH_BITS;
+    u32::from((equal >> 7).wrapping_mul(GATHER).to_le_bytes()[7])
 }
 
 impl Bucket {
@@ -124,10 +148,7 @@ impl Bucket {
     #[inline]
     pub(super) fn candidates(&self, tag: u8) -> u32 {
         let [a, b, c, d, e, f, g, h, last, ..] = self.0;
-        let differing = u64::from_le_bytes([a, b, c, d, e, f, g, h]) ^ (u64::from(tag) * LOW_BITS);
-        let equal = differing.wrapping_sub(LOW_BITS) & !differing & HIGH_BITS;
-        let first = u32::from((equal >> 7).wrapping_mul(GATHER).to_le_bytes()[7]);
-        first | u32::from(last == tag) << LAST
+        equal_bytes([a, b, c, d, e, f, g, h], tag) | u32::from(last == tag) << LAST
     }
 
     /// The first entry that has the tag of a hash.

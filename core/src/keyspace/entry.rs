@@ -189,13 +189,12 @@ impl EntryPtr {
         self.prefetch_first(HEAD_LEN_MAX + KEY_LEN_USUAL);
     }
 
-    /// Asks the processor to fetch the first bytes, of which there are no more than a cache line has.
+    /// Asks the processor to fetch the first bytes, of which there are no more than a cache line has. Where a line ends is
+    /// as good as random, so both ends are asked for, be they one line or two: no branch could be foreseen.
     #[inline]
     fn prefetch_first(self, len: usize) {
         crate::prefetch::prefetch(self.0.as_ptr());
-        if self.line_left() < len {
-            crate::prefetch::prefetch(self.0.as_ptr().wrapping_add(LINE_LEN));
-        }
+        crate::prefetch::prefetch(self.0.as_ptr().wrapping_add(len - 1));
     }
 
     /// Asks the processor to fetch the entry, as far as two cache lines go.
@@ -211,11 +210,14 @@ impl EntryPtr {
     pub(super) fn prefetch_rest(self, with_value: bool) -> bool {
         let parts = self.parts();
         let len = parts.key_at + parts.key_len + if with_value { parts.inline_len } else { 0 };
-        let (mut at, end) = (self.line_left(), len.min(PREFETCH_LEN_MAX));
-        while at < end {
+        // By its length alone, as in `prefetch_first`.
+        let last = len.min(PREFETCH_LEN_MAX) - 1;
+        let mut at = LINE_LEN;
+        while at < last {
             crate::prefetch::prefetch(self.0.as_ptr().wrapping_add(at));
             at += LINE_LEN;
         }
+        crate::prefetch::prefetch(self.0.as_ptr().wrapping_add(last));
         let has_large = with_value && parts.layout == SHARED;
         if has_large {
             let large = self.shared_ptr(parts.value_at).cast::<u8>();
@@ -223,12 +225,6 @@ impl EntryPtr {
             crate::prefetch::prefetch(large.wrapping_sub(COUNTS_LEN));
         }
         parts.layout == OBJECT || has_large
-    }
-
-    /// How much of the entry lies in its first line.
-    #[inline]
-    fn line_left(self) -> usize {
-        LINE_LEN - self.0.addr().get() % LINE_LEN
     }
 
     /// A place inside the entry.

@@ -67,8 +67,8 @@ impl KeyHasher {
 fn last_word(bytes: &[u8]) -> u64 {
     let left = u32::try_from(bytes.len() % 8).unwrap_or(0);
     let tail = match bytes.last_chunk() {
-        // With bytes that were taken already, so that one load does.
-        Some(word) => u64::from_le_bytes(*word).unbounded_shr(64 - 8 * left),
+        // With bytes that were taken already, so that one load does; in two steps, as none may be left.
+        Some(word) => u64::from_le_bytes(*word) >> 8 >> (56 - 8 * left),
         None => bytes.iter().rev().fold(0, |word, &byte| word << 8 | u64::from(byte)),
     };
     (bytes.len() as u64) << 56 | tail

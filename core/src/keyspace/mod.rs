@@ -224,6 +224,12 @@ pub struct Keyspace {
     pub expires_lazily: bool,
 }
 
+/// Bits of the hash that neither the tag nor, below 2^40 buckets, the bucket's number uses.
+#[inline]
+fn shard_index(hash: u64, shards: usize) -> usize {
+    usize::from(hash.to_le_bytes()[6]) & (shards - 1)
+}
+
 impl Database {
     fn new(hasher: KeyHasher, shard_bits: u8, loans: &Arc<Loans>, earlier: &Earlier) -> Self {
         Self { shards: (0..1 << shard_bits).map(|_| Shard::new(hasher, loans, earlier)).collect() }
@@ -231,19 +237,18 @@ impl Database {
 
     #[inline]
     fn shard(&self, hash: u64) -> &Shard {
-        &self.shards[self.shard_index(hash)]
+        match &*self.shards {
+            [only] => only,
+            shards => &shards[shard_index(hash, shards.len())],
+        }
     }
 
     #[inline]
     fn shard_mut(&mut self, hash: u64) -> &mut Shard {
-        let index = self.shard_index(hash);
-        &mut self.shards[index]
-    }
-
-    /// Bits of the hash that neither the tag nor, below 2^40 buckets, the bucket's number uses.
-    #[inline]
-    fn shard_index(&self, hash: u64) -> usize {
-        usize::from(hash.to_le_bytes()[6]) & (self.shards.len() - 1)
+        match &mut *self.shards {
+            [only] => only,
+            shards => &mut shards[shard_index(hash, shards.len())],
+        }
     }
 
     fn len(&self) -> usize {

@@ -12,7 +12,7 @@
 #![expect(unsafe_code, reason = "lends out entries that hang off the table")]
 
 use alloc::vec::Vec;
-use core::ptr;
+use core::{hint, ptr};
 
 use super::bucket::{Bucket, tag_of};
 use super::chunks::Chunks;
@@ -71,7 +71,8 @@ impl Table {
         #[expect(clippy::cast_possible_truncation, reason = "the low bits are what is wanted")]
         let hash = hash as usize;
         let index = hash & self.mask;
-        if index < self.split { hash & (self.mask << 1 | 1) } else { index }
+        // No branch could be foreseen: hashes are random.
+        hint::select_unpredictable(index < self.split, hash & (self.mask << 1 | 1), index)
     }
 
     #[inline]
@@ -125,10 +126,10 @@ impl Table {
     /// probably is the key's or, when only the overflow bucket can have it, that.
     pub(super) fn prefetch_second(&self, hash: u64) {
         let Some(bucket) = self.bucket(self.index(hash)) else { return };
-        match (bucket.candidate(hash), bucket.next()) {
-            (Some(entry), _) => entry.prefetch_head(),
-            (None, Some(next)) => crate::prefetch::prefetch(ptr::from_ref(next).cast()),
-            (None, None) => {}
+        if let Some(entry) = bucket.candidate(hash) {
+            entry.prefetch_head();
+        } else if let Some(next) = bucket.next() {
+            crate::prefetch::prefetch(ptr::from_ref(next).cast());
         }
     }
 
