@@ -30,9 +30,9 @@ enum Step {
 }
 
 impl Step {
-    /// It is only for requests about objects and large strings.
+    /// It is only for keys of which more hangs off the entry: objects and large strings.
     #[inline]
-    fn is_of_objects(self) -> bool {
+    fn is_of_more(self) -> bool {
         matches!(self, Self::Object | Self::Member)
     }
 }
@@ -71,8 +71,8 @@ pub(crate) struct Request {
     is_same: bool,
     /// There is one, of its own: what the request before one with the same key has asked for is on its way.
     asks: bool,
-    /// Under its key there is an object, or a large string that it may read.
-    has_object: bool,
+    /// More hangs off the entry of its key: an object, or a large string that it may read.
+    has_more: bool,
     has_member: bool,
     /// Strings that it reads are put into its reply by another thread.
     lends: bool,
@@ -112,8 +112,8 @@ pub(crate) struct Parsed {
     next: usize,
     /// When that request is next, the next blocks are fetched for.
     fetch_at: usize,
-    /// Of those that were parsed together, some are about objects or large strings.
-    has_objects: bool,
+    /// Of those that were parsed together, some have.
+    has_more: bool,
     /// Where the first span of the request that is not whole lies.
     partial_from: usize,
     decoder: Decoder,
@@ -221,7 +221,7 @@ impl Parsed {
         if self.next == self.fetch_at {
             self.fetch_at += BLOCK;
             for (step, ahead) in STEPS {
-                if step.is_of_objects() && !self.has_objects {
+                if step.is_of_more() && !self.has_more {
                     break;
                 }
                 let start = self.next + ahead * BLOCK;
@@ -278,7 +278,7 @@ impl Parsed {
     fn forget_executed(&mut self) {
         debug_assert!(self.is_empty());
         self.requests.clear();
-        self.has_objects = false;
+        self.has_more = false;
         (self.next, self.fetch_at) = (0, 0);
         if self.decoder.in_progress() {
             self.spans.drain(..self.partial_from);
@@ -307,7 +307,7 @@ impl Parsed {
             has_hash: hash.is_some(),
             is_same,
             asks: hash.is_some() && !is_same,
-            has_object: false,
+            has_more: false,
             has_member: false,
             lends: false,
         };
@@ -331,7 +331,7 @@ impl Parsed {
     pub(crate) fn fetch_first(&mut self, step: usize, buf: &[u8], keyspace: &Keyspace, db: usize) {
         self.note_fetched();
         let (step, ahead) = STEPS[step];
-        if step.is_of_objects() && !self.has_objects {
+        if step.is_of_more() && !self.has_more {
             return;
         }
         self.fetch(self.next..self.fetch_at + ahead * BLOCK, step, buf, keyspace, db);
@@ -386,8 +386,8 @@ impl Parsed {
             }),
             Step::Rest => requests.filter(|request| request.asks).for_each(|request| {
                 let part = if request.lends { Prefetch::ThirdOfKey } else { Prefetch::Third };
-                request.has_object |= keyspace.prefetch(db, request.hash, part);
-                self.has_objects |= request.has_object;
+                request.has_more |= keyspace.prefetch(db, request.hash, part);
+                self.has_more |= request.has_more;
             }),
             Step::Object => range.for_each(|index| self.fetch_object(index, buf, keyspace, db)),
             Step::Member => requests.filter(|request| request.has_member).for_each(|request| {
@@ -401,10 +401,10 @@ impl Parsed {
     fn fetch_object(&mut self, index: usize, buf: &[u8], keyspace: &Keyspace, db: usize) {
         let request = &self.requests[index];
         let before = index.checked_sub(1).filter(|_| request.is_same);
-        if before.map_or(request.has_object, |before| self.requests[before].has_object) {
+        if before.map_or(request.has_more, |before| self.requests[before].has_more) {
             let member = keyspace.prefetch_object(db, request.hash, |arg| self.member(request, arg, buf));
             let request = &mut self.requests[index];
-            (request.has_object, request.has_member) = (true, member.is_some());
+            (request.has_more, request.has_member) = (true, member.is_some());
             request.member = member.unwrap_or(0);
         }
     }

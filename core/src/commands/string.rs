@@ -297,7 +297,7 @@ fn is_met(
         Condition::Always | Condition::IfEqual(_) => return Ok(true),
     };
     let mut is_met = true;
-    cx.each_key(args, range, 2, Prefetch::Third, |cx, key, _| {
+    cx.each_key(args, range, 2, Prefetch::ThirdOfKey, |cx, key, _| {
         is_met = is_met && cx.keys.find_write(key).is_some() == wanted;
         Ok(())
     })?;

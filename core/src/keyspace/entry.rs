@@ -33,10 +33,6 @@ use crate::types::Object;
 
 /// Of a longer entry the processor fetches the rest by itself once it is read.
 const PREFETCH_LEN_MAX: usize = 640;
-/// What stands before a large value: how many hold it.
-const COUNTS_LEN: usize = 16;
-/// What the processor looks up at once.
-const PAGE_LEN: usize = 4096;
 /// What tells where key and value lie is no longer.
 const HEAD_LEN_MAX: usize = 24;
 /// Most keys are no longer.
@@ -220,9 +216,7 @@ impl EntryPtr {
         crate::prefetch::prefetch(self.0.as_ptr().wrapping_add(last));
         let has_large = with_value && parts.layout == SHARED;
         if has_large {
-            let large = self.shared_ptr(parts.value_at).cast::<u8>();
-            crate::prefetch::prefetch(large);
-            crate::prefetch::prefetch(large.wrapping_sub(COUNTS_LEN));
+            LargeBytes::prefetch_place(self.shared_ptr(parts.value_at));
         }
         parts.layout == OBJECT || has_large
     }
@@ -519,16 +513,11 @@ impl<'a> Entry<'a> {
         }
     }
 
-    /// Asks the processor to fetch how a large value begins. It fetches by itself what follows once that is read, but for the next
-    /// page, which it has to look up first.
-    pub(super) fn prefetch_large(self) {
-        if self.ptr.parts().layout == SHARED
-            && let StringView::Bytes(bytes) = self.string()
-        {
-            crate::prefetch::prefetch_slice(bytes);
-            let behind = PAGE_LEN - bytes.as_ptr().addr() % PAGE_LEN;
-            crate::prefetch::prefetch_slice(bytes.get(behind..).unwrap_or_default());
-        }
+    /// A large value where it lies, if it is one.
+    pub(super) fn large(self) -> Option<&'a LargeBytes> {
+        let parts = self.ptr.parts();
+        // SAFETY: the layout is SHARED; the Arc in the entry keeps them as long as the entry.
+        (parts.layout == SHARED).then(|| unsafe { &*self.ptr.shared_ptr(parts.value_at) })
     }
 
     /// A large value, to be held beyond the entry's life; `None` for small ones.

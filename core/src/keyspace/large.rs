@@ -9,8 +9,10 @@ use core::ops::{Deref, Range};
 
 use super::Keyspace;
 
-/// In these units the allocator hands out what is large.
+/// In these units the allocator hands out what is large, and the processor looks addresses up.
 const PAGE_LEN: usize = 4096;
+/// What stands before it in its Arc: how many hold it.
+const COUNTS_LEN: usize = 16;
 
 /// Bytes of a large value, shared between its entry and replies that are being sent.
 pub type SharedBytes = Arc<LargeBytes>;
@@ -59,6 +61,22 @@ impl LargeBytes {
     /// Memory that the buffer takes.
     pub(super) fn capacity(&self) -> usize {
         self.buffer.capacity()
+    }
+
+    /// Asks the processor to fetch what tells where the bytes lie, with the counts before it.
+    #[inline]
+    pub(super) fn prefetch_place(place: *const Self) {
+        crate::prefetch::prefetch(place.cast());
+        crate::prefetch::prefetch(place.cast::<u8>().wrapping_sub(COUNTS_LEN));
+    }
+
+    /// Asks the processor to fetch how the bytes begin. It fetches by itself what follows once that is read, but for the next page,
+    /// which it has to look up first.
+    pub(super) fn prefetch(&self) {
+        let bytes: &[u8] = self;
+        let behind = PAGE_LEN - bytes.as_ptr().addr() % PAGE_LEN;
+        crate::prefetch::prefetch_slice(bytes);
+        crate::prefetch::prefetch_slice(bytes.get(behind..).unwrap_or_default());
     }
 
     /// The bytes alone, to be changed.

@@ -407,7 +407,7 @@ impl Keyspace {
     ) -> Option<u64> {
         let entry = self.databases.get(db)?.shard(hash).table().probable(hash)?;
         let Some(object) = entry.object() else {
-            entry.prefetch_large();
+            entry.large()?.prefetch();
             return None;
         };
         object.prefetch(member)
