@@ -191,6 +191,7 @@ impl<P: Platform> Server<P> {
         if matches!(batch, Batch::Close | Batch::Kill) {
             parsed.clear();
         }
+        self.engine.settle_time(&mut run.now, &mut self.outside);
         self.outside.current = None;
         self.outside.now = run.now;
         (used, batch)
@@ -259,6 +260,7 @@ impl<P: Platform> Server<P> {
     /// Closes clients that hold too much, before the next request runs; `true` when the one in `slot` is among them.
     #[cold]
     fn evict_before(&mut self, slot: ClientSlot, run: &mut Run<'_>) -> bool {
+        self.engine.settle_time(&mut run.now, &mut self.outside);
         self.send_held(run.replies);
         let own_goes = self.outside.evict_clients(&mut self.engine, Some(slot));
         run.now.advance_to(self.outside.mono_us());
@@ -311,6 +313,7 @@ impl<P: Platform> Server<P> {
             && run.sends
             && !self.outside.holds_replies_back(connection.slot, &self.engine)
         {
+            self.engine.settle_time(&mut run.now, &mut self.outside);
             if self.outside.send(connection, replies, start).is_err() {
                 return Some(Batch::Kill);
             }
@@ -320,6 +323,7 @@ impl<P: Platform> Server<P> {
         if !self.engine.shared.requests.is_empty() || !self.engine.shared.deliveries.is_empty() {
             debug_assert!(run.sends || !self.gathered.holds_replies(), "they are in the shared buffer");
             // What others are told comes behind their replies.
+            self.engine.settle_time(&mut run.now, &mut self.outside);
             self.send_held(replies);
             let own_killed = self.outside.settle(&mut self.engine, Some((connection.slot, replies)));
             // That is no part of the next command's time.

@@ -203,3 +203,31 @@ fn a_whole_configuration_is_written_and_read_back() {
     // The first server stays: its folder is in the file.
     TestServer::start(&[path]).raw().ask(b"PING\r\n", b"+PONG\r\n");
 }
+
+#[test]
+fn a_pipeline_is_counted_request_by_request() {
+    for options in [&[][..], &["--io-threads", "3", "--io-threads-always-active", "yes"]] {
+        let server = TestServer::start(options);
+        let mut raw = server.raw();
+        raw.ask(b"SET k v\r\nLPUSH l a\r\nCONFIG RESETSTAT\r\n", b"+OK\r\n:1\r\n+OK\r\n");
+        let pipeline =
+            [&b"GET k\r\n".repeat(100)[..], &b"STRLEN k\r\n".repeat(3), b"GET l\r\nGET k\r\n"].concat();
+        let wrong = b"-WRONGTYPE Operation against a key holding the wrong kind of value\r\n";
+        let replies = [&b"$1\r\nv\r\n".repeat(100)[..], &b":1\r\n".repeat(3), wrong, b"$1\r\nv\r\n"].concat();
+        raw.ask(&pipeline, &replies);
+        let calls = |name: &str| info(&server, &format!("cmdstat_{name}"));
+        assert!(calls("get").starts_with("calls=102,") && calls("get").ends_with("failed_calls=1"));
+        assert!(calls("strlen").starts_with("calls=3,"));
+        raw.send(b"LATENCY HISTOGRAM get\r\n");
+        assert!(String::from_utf8(raw.take(40)).unwrap().contains("calls\r\n:102\r\n"));
+        let mut fresh = server.raw();
+        // Who wants to see each sees each.
+        let mut monitor = server.raw();
+        monitor.ask(b"MONITOR\r\n", b"+OK\r\n");
+        fresh.ask(b"CONFIG SET slowlog-log-slower-than 0\r\nSLOWLOG RESET\r\n", b"+OK\r\n+OK\r\n");
+        fresh.ask(&b"GET k\r\n".repeat(20), &b"$1\r\nv\r\n".repeat(20));
+        (0..20).for_each(|_| assert_eq!(next_line(&mut monitor), "\"GET\" \"k\""));
+        let logged: Value = cmd("SLOWLOG").arg(&["GET", "-1"]).query(&mut server.client()).unwrap();
+        assert_eq!(format!("{logged:?}").matches("GET").count(), 20, "{logged:?}");
+    }
+}

@@ -12,6 +12,7 @@ impl Engine {
     /// formed, or something is left of a client that is gone.
     pub fn check(&self) {
         self.keyspace.check();
+        assert!(!self.untimed.is_over(None), "no batch of requests runs");
         self.shared.check();
     }
 }

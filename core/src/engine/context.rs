@@ -27,13 +27,14 @@ pub struct Args<'a> {
     spans: &'a [Span],
     first_hash: Option<u64>,
     command: Option<&'static Command>,
+    is_followed: bool,
 }
 
 impl<'a> Args<'a> {
     /// Arguments that lie at `spans` of `buf`, the bytes of exactly this request, as the decoder found them.
     #[inline]
     pub fn new(buf: &'a [u8], spans: &'a [Span]) -> Self {
-        Self { buf, spans, first_hash: None, command: None }
+        Self { buf, spans, first_hash: None, command: None, is_followed: false }
     }
 
     /// Same, with what is known already: the hash of argument 1 by the keyspace's hasher (most keys are there), and the
@@ -41,6 +42,18 @@ impl<'a> Args<'a> {
     #[inline]
     pub fn with_hints(self, first_hash: Option<u64>, command: Option<&'static Command>) -> Self {
         Self { first_hash, command, ..self }
+    }
+
+    /// Same, and whether another request of the client's is there to run behind this one.
+    #[inline]
+    pub fn followed(self, is_followed: bool) -> Self {
+        Self { is_followed, ..self }
+    }
+
+    /// Another request of the client's is there to run behind this one.
+    #[inline]
+    pub(super) fn is_followed(&self) -> bool {
+        self.is_followed
     }
 
     /// The table's command of this name, where it was looked up already.
@@ -130,7 +143,7 @@ pub struct OwnedArgs {
 impl OwnedArgs {
     /// A copy of a request.
     pub(super) fn of(args: &Args<'_>) -> Self {
-        let Args { buf, spans, first_hash, command } = *args;
+        let Args { buf, spans, first_hash, command, .. } = *args;
         Self { buf: buf.into(), spans: spans.into(), first_hash, command }
     }
 
@@ -153,7 +166,7 @@ impl OwnedArgs {
 
     /// The request.
     pub(super) fn args(&self) -> Args<'_> {
-        Args { buf: &self.buf, spans: &self.spans, first_hash: self.first_hash, command: self.command }
+        Args::new(&self.buf, &self.spans).with_hints(self.first_hash, self.command)
     }
 
     /// Memory it holds, bytes.
@@ -228,12 +241,17 @@ impl Ctx<'_> {
     }
 
     /// The argument at `index`, as a key.
-    #[inline]
+    #[inline(always)]
     pub fn key<'k>(&self, args: &Args<'k>, index: usize) -> Key<'k> {
         match args.first_hash {
             Some(hash) if index == 1 => Key { bytes: args.at(1), hash },
-            _ => self.keys.key(args.at(index)),
+            _ => self.key_hashed_now(args, index),
         }
+    }
+
+    #[inline(never)]
+    fn key_hashed_now<'k>(&self, args: &Args<'k>, index: usize) -> Key<'k> {
+        self.keys.key(args.at(index))
     }
 
     /// Hands over the keys among the arguments at `range`, of which each `step`th is one, with their indexes. What their look-ups

@@ -67,9 +67,15 @@ impl Histogram {
     /// Adds a value.
     #[inline]
     pub fn add(&mut self, us: u64) {
+        self.add_equal(us, 1);
+    }
+
+    /// Adds a value so often.
+    #[inline]
+    fn add_equal(&mut self, us: u64, times: u64) {
         let bucket = &mut self.buckets[Self::bucket(us)];
-        *bucket = bucket.saturating_add(1);
-        self.count += 1;
+        *bucket = bucket.saturating_add(u32::try_from(times).unwrap_or(u32::MAX));
+        self.count += times;
     }
 
     /// How many values.
@@ -137,11 +143,11 @@ impl Default for LatencyMonitor {
 }
 
 impl LatencyMonitor {
-    /// Adds to a command's histogram.
+    /// Adds so many requests that took equally long to a command's histogram.
     #[inline]
-    pub fn record_command(&mut self, command: &Command, duration_us: u64) {
+    pub fn record_command(&mut self, command: &Command, duration_us: u64, times: u64) {
         let slot = &mut self.histograms[usize::from(command.id.0)];
-        slot.get_or_insert_with(Histogram::default).add(duration_us);
+        slot.get_or_insert_with(Histogram::default).add_equal(duration_us, times);
     }
 
     /// A command's histogram.

@@ -8,6 +8,7 @@
 //! Invariant: a request that is refused or postponed has changed no key.
 
 mod blocking;
+mod books;
 #[cfg(any(test, fuzzing))]
 mod check;
 pub mod client_memory;
@@ -47,8 +48,9 @@ pub use self::session::{ClientId, ClientSlot, Clients, NewClient, Session, Sessi
 pub use self::shared::{Delivery, Shared};
 pub use self::watch::{Watched, WatchedKeys, Watches};
 
+use self::books::{Outcome, Untimed};
 use self::client_memory::ClientMemory;
-use self::commandlog::{CommandLogs, Measured};
+use self::commandlog::CommandLogs;
 use self::evict::EvictionPool;
 use self::latency::LatencyMonitor;
 use self::pubsub::PubSub;
@@ -81,6 +83,7 @@ pub struct Engine {
     /// All the rest.
     pub shared: Shared,
     eviction: EvictionPool,
+    untimed: Untimed,
 }
 
 impl Engine {
@@ -92,6 +95,7 @@ impl Engine {
         seed[8..].copy_from_slice(&random[1].to_le_bytes());
         Self {
             eviction: EvictionPool::default(),
+            untimed: Untimed::default(),
             keyspace: Keyspace::new(layout, HashSeed(seed)),
             shared: Shared {
                 config,
@@ -172,6 +176,9 @@ impl Engine {
     ) -> Flow {
         session.last_interaction_ms = now.unix_ms();
         let found = self.shared.lookup(args);
+        if self.untimed.is_over(found) {
+            self.settle_time(now, host);
+        }
         let refusal = self.refusal(found, session, args, *now, host);
         if !self.shared.deliveries.is_empty() || self.shared.tracking.has_own() {
             self.deliver_first(session, out);
@@ -284,79 +291,8 @@ impl Engine {
         if core::mem::take(&mut self.shared.runs_queue) {
             self.run_queue(session, out, now, host);
         }
-        let mono_us = host.monotonic_us();
-        let duration_us = mono_us.saturating_sub(began.mono_us);
-        now.advance_to(mono_us);
-        self.keep_books(
-            command,
-            session,
-            args,
-            began,
-            Outcome { duration_us, start, lent_before, db, reply: out },
-        );
-    }
-
-    fn keep_books(
-        &mut self,
-        command: &'static Command,
-        session: &mut Session,
-        args: &Args<'_>,
-        began: Moment,
-        outcome: Outcome<'_>,
-    ) {
-        let shared = &mut self.shared;
-        let own = shared.references.iter().filter(|(at, _)| *at >= outcome.start);
-        let referenced: usize = own.map(|(_, bytes)| bytes.len()).sum();
-        let lent = shared.loan.as_ref().map_or(0, |loan| loan.len().saturating_sub(outcome.lent_before));
-        let reply = outcome.reply.get(outcome.start..).unwrap_or(&[]);
-        session.commands_processed += 1;
-        shared.stats.commands_processed += 1;
-        let failed = reply.first() == Some(&b'-');
-        if failed {
-            shared.stats.count_error(&reply[1..]);
-        }
-        let counters = shared.stats.of(command);
-        counters.calls += 1;
-        counters.duration_us += outcome.duration_us;
-        counters.failed += u64::from(failed);
-        shared.stats.commands_us += outcome.duration_us;
-        shared.stats.longest.command_us = shared.stats.longest.command_us.max(outcome.duration_us);
-        let settings = shared.config.settings();
-        if settings.latency_tracking {
-            shared.latency.record_command(command, outcome.duration_us);
-        }
-        let threshold_ms = settings.latency_monitor_threshold;
-        if threshold_ms != 0 && outcome.duration_us / 1000 >= threshold_ms {
-            let fast = command.flags.contains(CommandFlags::FAST);
-            let event = if fast { "fast-command" } else { "command" };
-            shared.latency.add(event, began.unix_s(), outcome.duration_us / 1000);
-        }
-        if !command.flags.contains(CommandFlags::SKIP_COMMANDLOG) {
-            let measured = Measured {
-                duration_us: outcome.duration_us,
-                request_len: args.wire_len(),
-                reply_len: reply.len() + referenced + lent,
-            };
-            shared.commandlogs.record(settings, session, args, shared.redacted, began, measured);
-        }
-        self.feed_monitors(command, session, outcome.db, args, began);
-    }
-
-    /// Tells those who MONITOR of a command that has run or begins to wait.
-    fn feed_monitors(
-        &mut self,
-        command: &'static Command,
-        session: &Session,
-        db: u32,
-        args: &Args<'_>,
-        began: Moment,
-    ) {
-        //= valkey 9.1 MONITOR: a command that waits is shown when it begins to, not when it is served
-        let was_shown = session.blocked.is_some();
-        let is_hidden = command.flags.intersects(CommandFlags::SKIP_MONITOR | CommandFlags::ADMIN);
-        if !self.shared.monitors.is_empty() && !was_shown && !is_hidden {
-            monitor::feed(&mut self.shared, session, db, args, began);
-        }
+        let outcome = Outcome { began, start, lent_before, db, reply: out };
+        self.keep_books(command, session, args, &outcome, now, host);
     }
 }
 
@@ -372,18 +308,6 @@ fn frees_lazily(command: &Command, settings: &Settings) -> bool {
         "del" => settings.lazyfree_lazy_user_del,
         _ => settings.lazyfree_lazy_server_del,
     }
-}
-
-/// What a command that has run leaves for the books.
-struct Outcome<'a> {
-    duration_us: u64,
-    /// Where its reply begins.
-    start: usize,
-    /// Length of the values that replies before it had been lent.
-    lent_before: usize,
-    /// The database it ran in.
-    db: u32,
-    reply: &'a [u8],
 }
 
 //= valkey 9.1 CLIENT CACHING: holds for the next command or transaction; commands of CLIENT do not count

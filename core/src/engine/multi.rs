@@ -119,7 +119,7 @@ impl Shared {
         counters.rejected += u64::from(how == EndOfWait::Unblocked);
         let settings = self.config.settings();
         if settings.latency_tracking {
-            self.latency.record_command(command, 0);
+            self.latency.record_command(command, 0, 1);
         }
         let measured = Measured { duration_us: 0, request_len: args.wire_len(), reply_len: reply.len() };
         self.commandlogs.record(settings, session, args, 0, now, measured);

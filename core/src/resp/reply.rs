@@ -117,7 +117,8 @@ impl<'a, S: Sink> Reply<'a, S> {
             len => {
                 let mut text = itoa::Buffer::new();
                 let mut head = [0u8; 24];
-                self.out.put_framed(header(&mut head, b'$', text.format(len).as_bytes()), bytes);
+                self.out.put(header(&mut head, b'$', text.format(len).as_bytes()));
+                self.out.put_framed(b"", bytes);
             }
         }
     }

@@ -5,8 +5,8 @@ pub trait Sink {
     /// Appends bytes.
     fn put(&mut self, bytes: &[u8]);
 
-    /// Appends `$<len>\r\n<bytes>\r\n` with as few copies as the sink can.
-    fn put_framed(&mut self, head: &[u8], bytes: &[u8]) {
+    /// Appends a head, bytes and the end of a line with as few copies as the sink can.
+    fn put_framed<const N: usize>(&mut self, head: &[u8; N], bytes: &[u8]) {
         self.put(head);
         self.put(bytes);
         self.put(b"\r\n");
@@ -21,9 +21,9 @@ impl Sink for alloc::vec::Vec<u8> {
     }
 
     #[inline]
-    fn put_framed(&mut self, head: &[u8], bytes: &[u8]) {
+    fn put_framed<const N: usize>(&mut self, head: &[u8; N], bytes: &[u8]) {
         // Once for all three, which then find that there is room.
-        self.reserve(head.len().saturating_add(bytes.len()).saturating_add(2));
+        self.reserve(bytes.len().saturating_add(N).saturating_add(2));
         self.extend_from_slice(head);
         self.extend_from_slice(bytes);
         self.extend_from_slice(b"\r\n");

@@ -107,7 +107,7 @@ impl Play {
             }
             _ => return self.keep_up(),
         };
-        self.ask(who, &words, choice.below(4));
+        self.ask(who, &words, choice.below(8));
     }
 
     /// Time passes, and what has become due is done.

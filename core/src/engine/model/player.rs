@@ -62,7 +62,7 @@ impl Play {
     }
 
     /// Has a session ask something, unless its last request is not answered yet. The bits of `how`: the hash of the key and
-    /// the command are known beforehand; the reply is sent by another thread.
+    /// the command are known beforehand; the reply is sent by another thread; its time is taken later.
     pub(super) fn ask(&mut self, who: usize, words: &Words, how: usize) {
         let player = &self.players[who];
         if player.waits || player.postponed.is_some() || words.is_empty() {
@@ -77,12 +77,14 @@ impl Play {
             let hash = words.get(1).map(|key| self.engine.keyspace.hasher().key(key).hash);
             args = args.with_hints(hash, table::lookup(&words[0]));
         }
+        args = args.followed(how & 4 == 4);
         let before = self.mode(who);
         if how & 2 == 2 && self.lent.len() < LENT_MAX {
             self.engine.begin_lending(Box::new(self.engine.keyspace.new_loan()));
         }
         let mut out = Vec::new();
         let flow = self.engine.execute(Self::slot(who), &args, &mut out, &mut self.now, &mut self.host);
+        self.engine.settle_time(&mut self.now, &mut self.host);
         self.host.mono_us = self.host.mono_us.max(self.now.mono_us);
         if let Some(out) = self.put_together(out) {
             self.check_reply(who, words, flow, &out, before);
