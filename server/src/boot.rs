@@ -63,6 +63,8 @@ fn start<P: Platform>(run: &RunArgs, has_arguments: bool) -> ExitCode {
         process::daemonize();
     }
     tell_start(&loaded, has_arguments);
+    start_helpers::<P>(config);
+    process::keep_files_alone();
     match open::<P>(&loaded, Process::new(config, supervisor, in_background)) {
         Ok(mut server) => {
             server.run();
@@ -87,6 +89,7 @@ pub fn run_within<P: Platform>(arguments: &[Vec<u8>]) -> Result<(), String> {
     let loaded = config_file::load::<P::Files>(&run).map_err(|error| error.to_string())?;
     log::configure(&loaded.config);
     let process = Process::new(&loaded.config, Supervisor::None, false);
+    start_helpers::<P>(&loaded.config);
     let mut server = open::<P>(&loaded, process)?;
     server.run();
     let Server { engine, outside, .. } = &mut server;
@@ -101,6 +104,21 @@ pub fn run_within<P: Platform>(arguments: &[Vec<u8>]) -> Result<(), String> {
 
 fn unix_us<P: Platform>() -> i64 {
     P::Clock::new().unix_us()
+}
+
+/// Starts the threads that need no files, before there are any, on the processors that are meant for them.
+fn start_helpers<P: Platform>(config: &Config) {
+    let warn = |what: core::fmt::Arguments<'_>| log::note(LogLevel::Warning, what);
+    let cpus = config.text("server-cpulist");
+    if !cpus.is_empty() && !P::Threads::set_affinity(&cpus) {
+        warn(format_args!("Cannot run on the processors of server-cpulist {cpus}"));
+    }
+    if let Err(why) = allocator::set_background(config.is_on("jemalloc-bg-thread")) {
+        warn(format_args!("No thread for jemalloc-bg-thread: {why}"));
+    }
+    if let Err(why) = blocks::start() {
+        warn(format_args!("No thread for memory that is ready: {why}"));
+    }
 }
 
 /// Builds the server and opens its listeners.
@@ -138,16 +156,6 @@ fn settle<P: Platform>(outside: &mut Outside<P>, config: &Config) {
                  bytes). Are you sure this is what you really want?"
             ),
         );
-    }
-    let cpus = config.text("server-cpulist");
-    if !cpus.is_empty() && !P::Threads::set_affinity(&cpus) {
-        outside.log(LogLevel::Warning, format_args!("Cannot run on the processors of server-cpulist {cpus}"));
-    }
-    if let Err(why) = allocator::set_background(config.is_on("jemalloc-bg-thread")) {
-        outside.log(LogLevel::Warning, format_args!("No thread for jemalloc-bg-thread: {why}"));
-    }
-    if let Err(why) = blocks::start() {
-        outside.log(LogLevel::Warning, format_args!("No thread for memory that is ready: {why}"));
     }
     // The log has the reason when the system refuses.
     let _ = outside.process.oom.apply(config);

@@ -199,6 +199,31 @@ fn soak(options: &[&str]) {
 }
 
 //= security vk#4060: reply buffers that the main thread and an I/O thread would write at once
+/// How many sockets each thread of a server has open, by the thread's name. An emulator has threads of its own.
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+fn sockets_by_thread(pid: u32) -> Vec<(String, usize)> {
+    let tasks = std::fs::read_dir(format!("/proc/{pid}/task")).unwrap();
+    let count = |task: std::path::PathBuf| {
+        let files = std::fs::read_dir(task.join("fd")).unwrap();
+        let links = files.filter_map(|file| std::fs::read_link(file.unwrap().path()).ok());
+        let sockets = links.filter(|link| link.to_string_lossy().starts_with("socket:")).count();
+        (std::fs::read_to_string(task.join("comm")).unwrap().trim_end().to_owned(), sockets)
+    };
+    tasks.map(|task| count(task.unwrap().path())).collect()
+}
+
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+#[test]
+fn only_threads_that_use_files_share_them() {
+    for (options, sharing) in [(&[][..], 1), (&ACTIVE[..], 4)] {
+        let server = TestServer::start(options);
+        let _: String = redis::cmd("PING").query(&mut server.client()).unwrap();
+        let threads = sockets_by_thread(server.pid());
+        let (with, without): (Vec<_>, Vec<_>) = threads.iter().partition(|(_, sockets)| *sockets > 0);
+        assert_eq!((with.len(), without.len()), (sharing, 2), "{threads:?}");
+    }
+}
+
 #[test]
 fn no_reply_is_lost_or_mixed() {
     soak(&ACTIVE);
