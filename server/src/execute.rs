@@ -66,6 +66,8 @@ struct Run<'r> {
     db: usize,
     /// Replies are sent when there are many.
     sends: bool,
+    /// Requests of another client run right behind it.
+    is_followed: bool,
     now: Moment,
     replies: &'r mut Vec<u8>,
     /// Where its own begin.
@@ -168,7 +170,8 @@ impl<P: Platform> Server<P> {
         let mut used = 0;
         let db = self.db_of(connection.slot);
         let start = if sends { replies.len() } else { 0 };
-        let mut run = Run { db, sends, now, replies, start };
+        let is_followed = sends && self.gathered.is_followed();
+        let mut run = Run { db, sends, is_followed, now, replies, start };
         let batch = loop {
             let large = input.own_at(used).and_then(|own| Some((parsed.large_value(own.len())?, own)));
             let (done, end) = match large {
@@ -191,7 +194,9 @@ impl<P: Platform> Server<P> {
         if matches!(batch, Batch::Close | Batch::Kill) {
             parsed.clear();
         }
-        self.engine.settle_time(&mut run.now, &mut self.outside);
+        if !is_followed {
+            self.engine.settle_time(&mut run.now, &mut self.outside);
+        }
         self.outside.current = None;
         self.outside.now = run.now;
         (used, batch)
@@ -217,7 +222,7 @@ impl<P: Platform> Server<P> {
                 return (used, Some(Batch::Kill));
             }
             self.outside.note_waiting(bytes.len() - used - request.len);
-            let args = parsed.args(&request, &bytes[used..]);
+            let args = parsed.args(&request, &bytes[used..]).followed(run.is_followed || !parsed.is_empty());
             let flow = self.engine.execute(slot, &args, run.replies, &mut run.now, &mut self.outside);
             if flow == Flow::Postponed {
                 parsed.unpop();

@@ -55,6 +55,8 @@ pub(crate) struct Gathered {
     /// The first `len` are in use; the others keep their memory.
     parts: Vec<Part>,
     len: usize,
+    /// Of those whose requests run, how many there are behind the one whose turn it is.
+    behind: usize,
     /// Requests in all parts.
     requests: usize,
     /// Databases and hashes of the keys of their first requests.
@@ -67,7 +69,7 @@ impl Default for Gathered {
     fn default() -> Self {
         let buf = vec![0; 2 * READ_LEN].into_boxed_slice();
         let parts = core::iter::repeat_with(Part::default).take(GATHERED_MAX).collect();
-        Self { buf, filled: 0, parts, len: 0, requests: 0, places: Vec::new(), held: Vec::new() }
+        Self { buf, filled: 0, parts, len: 0, behind: 0, requests: 0, places: Vec::new(), held: Vec::new() }
     }
 }
 
@@ -76,6 +78,12 @@ impl Gathered {
     #[inline]
     pub(crate) fn holds_replies(&self) -> bool {
         !self.held.is_empty()
+    }
+
+    /// What another client has sent runs right behind what runs.
+    #[inline]
+    pub(crate) fn is_followed(&self) -> bool {
+        self.behind > 0
     }
 
     fn is_full(&self) -> bool {
@@ -124,7 +132,8 @@ impl<P: Platform> Server<P> {
             self.fetch_gathered(&mut parts[..len], &buf);
         }
         self.gathered.places.clear();
-        for part in &mut parts[..len] {
+        for (index, part) in parts[..len].iter_mut().enumerate() {
+            self.gathered.behind = len - index - 1;
             self.execute_part(part, &mut buf);
         }
         self.send_all_held();
@@ -171,6 +180,7 @@ impl<P: Platform> Server<P> {
             && connection.closing == Closing::No
             && !self.outside.switches.enforce_reply_list;
         if !may_wait {
+            self.settle_time();
             let outcome = self.finish_batch(&mut connection, batch, start);
             self.put_read(connection, outcome.is_err());
             // That is no part of the next command's time.
@@ -186,8 +196,16 @@ impl<P: Platform> Server<P> {
         }
     }
 
+    /// Takes the time of what has run, before calls to the system that are no part of it.
+    fn settle_time(&mut self) {
+        let mut now = self.outside.now;
+        self.engine.settle_time(&mut now, &mut self.outside);
+        self.outside.now = now;
+    }
+
     /// Sends the replies that wait in the shared buffer.
     fn send_all_held(&mut self) {
+        self.settle_time();
         let mut replies = core::mem::take(&mut self.reply_buf);
         self.send_held(&replies);
         replies.clear();

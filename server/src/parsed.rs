@@ -242,9 +242,7 @@ impl Parsed {
     pub(crate) fn args<'a>(&'a self, request: &Request, buf: &'a [u8]) -> Args<'a> {
         let first = request.first_span as usize;
         let spans = &self.spans[first..first + request.spans as usize];
-        Args::new(&buf[..request.len], spans)
-            .with_hints(request.hash(), request.command)
-            .followed(!self.is_empty())
+        Args::new(&buf[..request.len], spans).with_hints(request.hash(), request.command)
     }
 
     /// Where the last argument lies of the one request that waits, when that is large and all of the client's `pending` bytes.

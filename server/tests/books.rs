@@ -215,11 +215,15 @@ fn a_pipeline_is_counted_request_by_request() {
         let wrong = b"-WRONGTYPE Operation against a key holding the wrong kind of value\r\n";
         let replies = [&b"$1\r\nv\r\n".repeat(100)[..], &b":1\r\n".repeat(3), wrong, b"$1\r\nv\r\n"].concat();
         raw.ask(&pipeline, &replies);
+        // Together, as far as they come together.
+        let mut others: Vec<Raw> = (0..40).map(|_| server.raw()).collect();
+        others.iter_mut().for_each(|other| other.send(b"GET k\r\n"));
+        others.iter_mut().for_each(|other| other.expect(b"$1\r\nv\r\n"));
         let calls = |name: &str| info(&server, &format!("cmdstat_{name}"));
-        assert!(calls("get").starts_with("calls=102,") && calls("get").ends_with("failed_calls=1"));
+        assert!(calls("get").starts_with("calls=142,") && calls("get").ends_with("failed_calls=1"));
         assert!(calls("strlen").starts_with("calls=3,"));
         raw.send(b"LATENCY HISTOGRAM get\r\n");
-        assert!(String::from_utf8(raw.take(40)).unwrap().contains("calls\r\n:102\r\n"));
+        assert!(String::from_utf8(raw.take(40)).unwrap().contains("calls\r\n:142\r\n"));
         let mut fresh = server.raw();
         // Who wants to see each sees each.
         let mut monitor = server.raw();

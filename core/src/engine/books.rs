@@ -1,12 +1,12 @@
 //! The books on commands that have run: statistics, command log, latency, MONITOR.
 //!
 //! To read the clock takes some 10 ns, a twentieth of what a GET in a pipeline takes with all that the server does for it. So quick
-//! requests that follow each other are a *run*: small ones of one command, which only reads, of one client's pipeline. Their time is
-//! taken together, when the last of them has run, and shared out; up to then they wait in [`Untimed`]. Counts and the sum of the time
-//! are exact. Of a run that took much longer than all its requests should have, one request gets all the time: what held it up
-//! happened once.
+//! requests that follow each other are a *run*: small ones of one command, which only reads, in a client's pipeline or of clients
+//! whose requests run together. Their time is taken together, when the last of them has run, and shared out; up to then they wait in
+//! [`Untimed`]. Counts and the sum of the time are exact. Of a run that took much longer than all its requests should have, one
+//! request gets all the time: what held it up happened once.
 //!
-//! Invariant: no run outlives the batch of requests that it is part of ([`Engine::settle_time`]), nor is anything else done in it.
+//! Invariant: no run outlives the requests that it is part of ([`Engine::settle_time`]), nor is anything else done in it.
 
 use core::ptr;
 

@@ -44,13 +44,13 @@ impl<'a> Args<'a> {
         Self { first_hash, command, ..self }
     }
 
-    /// Same, and whether another request of the client's is there to run behind this one.
+    /// Same, and whether another request is there to run right behind this one.
     #[inline]
     pub fn followed(self, is_followed: bool) -> Self {
         Self { is_followed, ..self }
     }
 
-    /// Another request of the client's is there to run behind this one.
+    /// Another request is there to run right behind this one.
     #[inline]
     pub(super) fn is_followed(&self) -> bool {
         self.is_followed
