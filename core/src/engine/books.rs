@@ -84,9 +84,9 @@ impl Engine {
             reply_len: reply.len() + referenced + lent,
         };
         if args.is_followed()
+            && is_quick(command, args.len(), measured)
             && !failed
             && self.untimed.calls < RUN_MAX - 1
-            && is_quick(command, args.len(), measured)
             && shared.monitors.is_empty()
             && logs_no_quick_ones(shared.config.settings())
         {
