@@ -4,7 +4,8 @@
 //! requests that follow each other are a *run*: small ones of one command, which only reads, in a client's pipeline or of clients
 //! whose requests run together. Their time is taken together, when the last of them has run, and shared out; up to then they wait in
 //! [`Untimed`]. Counts and the sum of the time are exact. Of a run that took much longer than all its requests should have, one
-//! request gets all the time: what held it up happened once.
+//! request gets all the time: what held it up happened once. The command log then has the last of the run, or, where the run was
+//! ended by something else, none.
 //!
 //! Invariant: no run outlives the requests that it is part of ([`Engine::settle_time`]), nor is anything else done in it.
 

@@ -63,6 +63,7 @@ pub fn run(data: &[u8]) {
         let (&kind, bytes) = step.split_first().unwrap_or((&0, &[]));
         play.step(kind, &mut Choice::new(bytes));
         if count % CHECK_EVERY == 0 {
+            play.end_run();
             play.engine.check();
         }
     }
@@ -90,6 +91,9 @@ impl Play {
         if !self.players[who].is_there {
             self.join(who, kind & 1 == 1);
         }
+        if kind & 0x3f >= 54 {
+            self.end_run();
+        }
         let words = match kind & 0x3f {
             0..36 => request::any(choice),
             36..42 => request::transaction(choice),
@@ -108,6 +112,11 @@ impl Play {
             _ => return self.keep_up(),
         };
         self.ask(who, &words, choice.below(8));
+    }
+
+    /// Nothing follows the requests that have run.
+    fn end_run(&mut self) {
+        self.engine.settle_time(&mut self.now, &mut self.host);
     }
 
     /// Time passes, and what has become due is done.
@@ -182,6 +191,7 @@ impl Play {
 
     /// All leave; nothing is left of them, nor of the keys when these are removed.
     fn end(&mut self) {
+        self.end_run();
         (0..self.players.len()).for_each(|who| self.leave(who));
         self.engine.check();
         (0..self.lent.len()).for_each(|_| self.give_back(0));

@@ -62,7 +62,7 @@ impl Play {
     }
 
     /// Has a session ask something, unless its last request is not answered yet. The bits of `how`: the hash of the key and
-    /// the command are known beforehand; the reply is sent by another thread; its time is taken later.
+    /// the command are known beforehand; the reply is sent by another thread; another request follows.
     pub(super) fn ask(&mut self, who: usize, words: &Words, how: usize) {
         let player = &self.players[who];
         if player.waits || player.postponed.is_some() || words.is_empty() {
@@ -84,7 +84,6 @@ impl Play {
         }
         let mut out = Vec::new();
         let flow = self.engine.execute(Self::slot(who), &args, &mut out, &mut self.now, &mut self.host);
-        self.engine.settle_time(&mut self.now, &mut self.host);
         self.host.mono_us = self.host.mono_us.max(self.now.mono_us);
         if let Some(out) = self.put_together(out) {
             self.check_reply(who, words, flow, &out, before);
