@@ -215,12 +215,15 @@ fn sockets_by_thread(pid: u32) -> Vec<(String, usize)> {
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 #[test]
 fn only_threads_that_use_files_share_them() {
-    for (options, sharing) in [(&[][..], 1), (&ACTIVE[..], 4)] {
+    for (options, least) in [(&[][..], 1), (&ACTIVE, 4)] {
         let server = TestServer::start(options);
         let _: String = redis::cmd("PING").query(&mut server.client()).unwrap();
         let threads = sockets_by_thread(server.pid());
         let (with, without): (Vec<_>, Vec<_>) = threads.iter().partition(|(_, sockets)| *sockets > 0);
-        assert_eq!((with.len(), without.len()), (sharing, 2), "{threads:?}");
+        assert!(with.len() >= least && !without.is_empty(), "{threads:?}");
+        let helps = |name: &str| name == "memory" || name.starts_with("jemalloc");
+        assert!(without.iter().all(|(name, _)| helps(name)), "{threads:?}");
+        assert!(!with.iter().any(|(name, _)| helps(name)), "{threads:?}");
     }
 }
 
