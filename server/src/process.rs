@@ -218,7 +218,7 @@ pub(crate) fn disable_huge_pages() -> bool {
 }
 
 /// Parts the open files of this thread, and of those that it will start, from those of the threads that run already, where the system
-/// can. While threads share their files, each system call has to hold the one that it is about: 2 % of a request that comes alone.
+/// can. While threads share their files, each system call has to hold the one that it is about, which requests that come alone notice.
 pub(crate) fn keep_files_alone() {
     #[cfg(target_os = "linux")]
     {

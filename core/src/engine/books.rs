@@ -7,6 +7,9 @@
 //! request gets all the time: what held it up happened once. The command log then has the last of the run, or, where the run was
 //! ended by something else, none.
 //!
+//! What was checked and prepared for the first of a run holds for the others of its [`Pattern`]: nothing has changed since, for they
+//! only read.
+//!
 //! Invariant: no run outlives the requests that it is part of ([`Engine::settle_time`]), nor is anything else done in it.
 
 use core::ptr;
@@ -16,7 +19,7 @@ use super::context::{Args, Moment};
 use super::session::Session;
 use super::shared::Shared;
 use super::{Engine, Host, monitor};
-use crate::commands::table::{Command, CommandFlags};
+use crate::commands::table::{Command, CommandFlags, NameOf};
 use crate::config::Settings;
 
 /// Requests of a run, at most: by so much the moment at which they run stands still, some microseconds.
@@ -35,9 +38,42 @@ const QUICK_US_MAX: u64 = 4;
 pub(super) struct Untimed {
     command: Option<&'static Command>,
     calls: u64,
+    /// What has been checked and prepared for it holds for the next request as well, if that is like these.
+    pattern: Option<Pattern>,
+}
+
+/// What the requests of a run have in common.
+#[derive(Clone, Copy, Debug)]
+struct Pattern {
+    name: NameOf,
+    args: usize,
 }
 
 impl Untimed {
+    /// The command of a request that may run as the one before it did, without being looked at again.
+    #[inline]
+    pub(super) fn repeated(&self, session: &Session, args: &Args<'_>) -> Option<&'static Command> {
+        let pattern = self.pattern.as_ref()?;
+        let is_like = args.len() == pattern.args && session.is_plain() && pattern.name.is(args.at(0));
+        is_like.then_some(pattern.name.command)
+    }
+
+    /// What runs next is prepared for itself.
+    #[inline]
+    pub(super) fn set_apart(&mut self) {
+        self.pattern = None;
+    }
+
+    /// A quick request has run.
+    #[inline]
+    fn add(&mut self, command: &'static Command, pattern: impl FnOnce() -> Option<Pattern>) {
+        self.command = Some(command);
+        self.calls += 1;
+        if self.pattern.is_none() {
+            self.pattern = pattern();
+        }
+    }
+
     /// Something else than this begins.
     #[inline]
     pub(super) fn is_over(&self, next: Option<&'static Command>) -> bool {
@@ -91,19 +127,15 @@ impl Engine {
             && shared.monitors.is_empty()
             && logs_no_quick_ones(shared.config.settings())
         {
-            self.untimed.command = Some(command);
-            self.untimed.calls += 1;
+            self.untimed.add(command, || shared.pattern_of(command, session, args));
             return;
         }
         if failed {
             shared.stats.count_error(&reply[1..]);
             shared.stats.of(command).failed += 1;
         }
-        let calls = self.untimed.calls + 1;
-        self.untimed = Untimed::default();
-        now.advance_to(host.monotonic_us());
-        measured.duration_us = now.mono_us.saturating_sub(outcome.began.mono_us);
-        shared.count(command, calls, outcome.began, measured.duration_us);
+        measured.duration_us = self.end_run(command, 1, outcome.began, now, host);
+        let shared = &mut self.shared;
         if !command.flags.contains(CommandFlags::SKIP_COMMANDLOG) {
             let settings = shared.config.settings();
             shared.commandlogs.record(settings, session, args, shared.redacted, outcome.began, measured);
@@ -115,12 +147,26 @@ impl Engine {
     /// its end.
     #[inline]
     pub fn settle_time(&mut self, now: &mut Moment, host: &mut dyn Host) {
-        if let Some(command) = self.untimed.command.take() {
-            let calls = core::mem::take(&mut self.untimed.calls);
-            let began = *now;
-            now.advance_to(host.monotonic_us());
-            self.shared.count(command, calls, began, now.mono_us.saturating_sub(began.mono_us));
+        if let Some(command) = self.untimed.command {
+            self.end_run(command, 0, *now, now, host);
         }
+    }
+
+    /// Counts the run that waits, with so many requests that it ends with. Returns how long it took, µs.
+    #[inline]
+    fn end_run(
+        &mut self,
+        command: &'static Command,
+        last: u64,
+        began: Moment,
+        now: &mut Moment,
+        host: &mut dyn Host,
+    ) -> u64 {
+        let calls = core::mem::take(&mut self.untimed).calls + last;
+        now.advance_to(host.monotonic_us());
+        let duration_us = now.mono_us.saturating_sub(began.mono_us);
+        self.shared.count(command, calls, began, duration_us);
+        duration_us
     }
 
     /// Tells those who MONITOR of a command that has run or begins to wait.
@@ -142,6 +188,17 @@ impl Engine {
 }
 
 impl Shared {
+    /// What a request has in common with those that may run as it did. There is nothing like it where the server looks at each request
+    /// by itself.
+    //= valkey 9.1 maxmemory: within a run, whose requests need no memory, none is freed
+    fn pattern_of(&self, command: &'static Command, session: &Session, args: &Args<'_>) -> Option<Pattern> {
+        let is_any = session.is_plain() && !self.pause.is_set() && self.tracking.clients() == 0;
+        // Neither renamed nor a subcommand.
+        let name = NameOf::new(command);
+        (is_any && self.renamed.is_empty() && name.is(args.at(0)))
+            .then_some(Pattern { name, args: args.len() })
+    }
+
     /// Counts requests of a command that took so long together.
     fn count(&mut self, command: &'static Command, calls: u64, began: Moment, duration_us: u64) {
         self.stats.commands_processed += calls;
@@ -223,34 +280,46 @@ mod tests {
 
     impl Asked {
         fn new() -> Self {
-            let mut engine = Engine::new(Config::new(), [1, 2, 3]);
-            let slot = ClientSlot(0);
-            engine.shared.clients.insert(NewClient {
-                slot,
+            let (engine, host) = (Engine::new(Config::new(), [1, 2, 3]), BareHost::new());
+            let now = Moment { mono_us: host.mono_us, unix_us: 0 };
+            let mut asked = Self { engine, host, now, slot: ClientSlot(0) };
+            asked.connect(0, true);
+            asked
+        }
+
+        /// Has another client connect, which asks from now on.
+        fn connect(&mut self, slot: u32, authenticated: bool) {
+            self.slot = ClientSlot(slot);
+            self.engine.shared.clients.insert(NewClient {
+                slot: self.slot,
                 addr: "".into(),
                 laddr: "".into(),
                 is_loopback: true,
                 is_unix: false,
                 fd: 8,
                 now_ms: 0,
-                authenticated: true,
+                authenticated,
             });
-            let host = BareHost::new();
-            let now = Moment { mono_us: host.mono_us, unix_us: 0 };
-            Self { engine, host, now, slot }
         }
 
         /// Has a request run. Returns how often the clock was read.
         fn ask(&mut self, words: &str, is_followed: bool) -> u64 {
+            let before = self.host.mono_us;
+            self.reply(words, is_followed);
+            self.host.mono_us - before
+        }
+
+        /// Has a request run. Returns the reply.
+        fn reply(&mut self, words: &str, is_followed: bool) -> Vec<u8> {
             let mut spans: Vec<Span> = Vec::new();
             for word in words.split(' ') {
                 let start = spans.last().map_or(0, |span| span.end + 1);
                 spans.push(Span { start, end: start + word.len() });
             }
             let args = Args::new(words.as_bytes(), &spans).followed(is_followed);
-            let before = self.host.mono_us;
-            self.engine.execute(self.slot, &args, &mut Vec::new(), &mut self.now, &mut self.host);
-            self.host.mono_us - before
+            let mut out = Vec::new();
+            self.engine.execute(self.slot, &args, &mut out, &mut self.now, &mut self.host);
+            out
         }
 
         fn stats(&mut self, name: &str) -> CommandStats {
@@ -295,6 +364,53 @@ mod tests {
         engine.settle_time(now, host);
         assert_eq!(asked.stats("get").calls, 2);
         asked.engine.check();
+    }
+
+    #[test]
+    fn requests_of_a_run_are_looked_at_where_they_differ() {
+        let mut asked = Asked::new();
+        asked.ask("SET k v", true);
+        asked.connect(1, true);
+        asked.ask("MULTI", false);
+        asked.connect(2, true);
+        asked.ask("SUBSCRIBE c", false);
+        asked.connect(3, true);
+        asked.ask("CLIENT REPLY OFF", false);
+        asked.connect(4, false);
+        let of = |asked: &mut Asked, slot, words: &str| {
+            asked.slot = ClientSlot(0);
+            assert_eq!(asked.reply("GET k", true), b"$1\r\nv\r\n");
+            assert!(asked.engine.untimed.pattern.is_some());
+            asked.slot = ClientSlot(slot);
+            asked.reply(words, true)
+        };
+        assert_eq!(of(&mut asked, 0, "GET k"), b"$1\r\nv\r\n");
+        assert_eq!(of(&mut asked, 0, "gEt k"), b"$1\r\nv\r\n", "another name of the same");
+        assert_eq!(of(&mut asked, 0, "TTL k"), b":-1\r\n", "another command of this length");
+        assert!(of(&mut asked, 0, "GET k k").starts_with(b"-ERR wrong number of arguments"));
+        assert_eq!(of(&mut asked, 1, "GET k"), b"+QUEUED\r\n");
+        assert!(of(&mut asked, 2, "GET k").starts_with(b"-ERR Can't execute 'get'"));
+        assert_eq!(of(&mut asked, 3, "GET k"), b"");
+        assert!(of(&mut asked, 4, "GET k").starts_with(b"-NOAUTH"));
+        let Asked { engine, host, now, .. } = &mut asked;
+        engine.settle_time(now, host);
+        asked.engine.check();
+    }
+
+    #[test]
+    fn marks_on_keys_are_left_as_each_client_wants() {
+        let mut asked = Asked::new();
+        asked.ask("SET k v", false);
+        asked.connect(1, true);
+        asked.ask("CLIENT NO-TOUCH ON", false);
+        asked.now.unix_us += 100_000_000;
+        asked.ask("GET k", true);
+        asked.ask("GET k", true);
+        assert_eq!(asked.reply("OBJECT IDLETIME k", false), b":100\r\n");
+        asked.ask("GET k", true);
+        asked.slot = ClientSlot(0);
+        asked.ask("GET k", true);
+        assert_eq!(asked.reply("OBJECT IDLETIME k", false), b":0\r\n");
     }
 
     #[test]

@@ -241,6 +241,7 @@ impl Ctx<'_> {
     }
 
     /// The argument at `index`, as a key.
+    // Inlined everywhere: a call for what is known already costs a GET more than the rest of this.
     #[inline(always)]
     pub fn key<'k>(&self, args: &Args<'k>, index: usize) -> Key<'k> {
         match args.first_hash {
@@ -249,6 +250,7 @@ impl Ctx<'_> {
         }
     }
 
+    /// Same, of one whose hash nobody took ahead: the second key of a command, or the key of one that does not come first.
     #[inline(never)]
     fn key_hashed_now<'k>(&self, args: &Args<'k>, index: usize) -> Key<'k> {
         self.keys.key(args.at(index))

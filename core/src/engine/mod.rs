@@ -1,8 +1,8 @@
 //! The engine: runs requests for sessions.
 //!
 //! [`Engine::execute`] takes one request of one client through the checks that every command shares
-//! (existence, arity, authentication, memory, pause), runs it, and keeps the books (statistics, command log,
-//! latency, MONITOR). It is pure: time and randomness are arguments, everything outside is behind [`Host`],
+//! (existence, arity, authentication, memory, pause; those before it that are alike may have passed them for it), runs it, and keeps
+//! the books (statistics, command log, latency, MONITOR). It is pure: time and randomness are arguments, everything outside is behind [`Host`],
 //! bytes for other clients are left in [`Shared::deliveries`] and work for the server in [`Shared::requests`].
 //!
 //! Invariant: a request that is refused or postponed has changed no key.
@@ -54,11 +54,12 @@ use self::commandlog::CommandLogs;
 use self::evict::EvictionPool;
 use self::latency::LatencyMonitor;
 use self::pubsub::PubSub;
+use self::reject::Refusal;
 use self::stats::Stats;
 use self::tracking::Tracking;
 use crate::commands::table::{Command, CommandFlags};
 use crate::config::{Config, Settings};
-use crate::keyspace::{HashSeed, Keyspace, Layout, Loan};
+use crate::keyspace::{AccessPolicy, HashSeed, Keyspace, Layout, Loan, Now};
 use crate::resp::Reply;
 use crate::rng::Rng;
 
@@ -84,6 +85,8 @@ pub struct Engine {
     pub shared: Shared,
     eviction: EvictionPool,
     untimed: Untimed,
+    /// The moment of the command that runs, as the keyspace sees it.
+    at: Now,
 }
 
 impl Engine {
@@ -96,6 +99,7 @@ impl Engine {
         Self {
             eviction: EvictionPool::default(),
             untimed: Untimed::default(),
+            at: Now::new(0, AccessPolicy::Lru),
             keyspace: Keyspace::new(layout, HashSeed(seed)),
             shared: Shared {
                 config,
@@ -174,42 +178,18 @@ impl Engine {
         now: &mut Moment,
         host: &mut dyn Host,
     ) -> Flow {
-        session.last_interaction_ms = now.unix_ms();
-        let found = self.shared.lookup(args);
-        if self.untimed.is_over(found) {
-            self.settle_time(now, host);
-        }
-        let refusal = self.refusal(found, session, args, *now, host);
-        if !self.shared.deliveries.is_empty() || self.shared.tracking.has_own() {
-            self.deliver_first(session, out);
-        }
+        let command = match self.untimed.repeated(session, args) {
+            Some(command) => {
+                session.last_interaction_ms = self.at.unix_ms;
+                session.last_command = Some(command);
+                command
+            }
+            None => match self.admit(session, args, out, now, host) {
+                Ok(command) => command,
+                Err(flow) => return flow,
+            },
+        };
         let start = out.len();
-        if let Some(refusal) = refusal {
-            if matches!(refusal, reject::Refusal::SecurityAttack) {
-                reject::log_security_attack(session, host);
-                return Flow::Close;
-            }
-            session.last_command = found;
-            reject::answer(&refusal, args, &mut Reply::new(out, session.proto));
-            self.fail_transaction(session, found, out, start);
-            self.shared.stats.count_error(&out[start + 1..]);
-            if let Some(command) = found {
-                self.shared.stats.of(command).rejected += 1;
-            }
-            return finish_reply(session, out, start);
-        }
-        let Some(command) = found else { return Flow::Close };
-        let writes = session.multi.as_ref().is_some_and(|multi| command.name == "exec" && multi.writes());
-        if self.shared.pause.is_set() && self.shared.pause.holds(command, writes, now.unix_ms()) {
-            session.flags.insert(SessionFlags::PAUSED);
-            return Flow::Postponed;
-        }
-        session.flags.remove(SessionFlags::PAUSED);
-        session.last_command = Some(command);
-        if session.multi.is_some() && !multi::runs_at_once(command) {
-            Self::queue(session, command, args, out);
-            return finish_reply(session, out, start);
-        }
         self.run(command, session, args, out, now, host);
         self.shared.watches.settle_own(session);
         self.shared.settle_own_tracking(session);
@@ -228,6 +208,72 @@ impl Engine {
         flow
     }
 
+    /// All that comes before a command runs. The error is how a request ends that none is run for now: it is refused, queued, or has
+    /// to wait.
+    #[inline]
+    fn admit(
+        &mut self,
+        session: &mut Box<Session>,
+        args: &Args<'_>,
+        out: &mut Vec<u8>,
+        now: &mut Moment,
+        host: &mut dyn Host,
+    ) -> Result<&'static Command, Flow> {
+        session.last_interaction_ms = now.unix_ms();
+        let found = self.shared.lookup(args);
+        if self.untimed.is_over(found) {
+            self.settle_time(now, host);
+        }
+        let refusal = self.refusal(found, session, args, *now, host);
+        if !self.shared.deliveries.is_empty() || self.shared.tracking.has_own() {
+            self.deliver_first(session, out);
+        }
+        if let Some(refusal) = refusal {
+            return Err(self.refuse(&refusal, found, session, args, out, host));
+        }
+        let Some(command) = found else { return Err(Flow::Close) };
+        let writes = session.multi.as_ref().is_some_and(|multi| command.name == "exec" && multi.writes());
+        if self.shared.pause.is_set() && self.shared.pause.holds(command, writes, now.unix_ms()) {
+            session.flags.insert(SessionFlags::PAUSED);
+            return Err(Flow::Postponed);
+        }
+        session.flags.remove(SessionFlags::PAUSED);
+        session.last_command = Some(command);
+        if session.multi.is_some() && !multi::runs_at_once(command) {
+            let start = out.len();
+            Self::queue(session, command, args, out);
+            return Err(finish_reply(session, out, start));
+        }
+        self.prepare(command, session, *now);
+        Ok(command)
+    }
+
+    /// Tells a client why its request is not run.
+    #[cold]
+    fn refuse(
+        &mut self,
+        refusal: &Refusal,
+        found: Option<&'static Command>,
+        session: &mut Session,
+        args: &Args<'_>,
+        out: &mut Vec<u8>,
+        host: &mut dyn Host,
+    ) -> Flow {
+        if matches!(refusal, Refusal::SecurityAttack) {
+            reject::log_security_attack(session, host);
+            return Flow::Close;
+        }
+        let start = out.len();
+        session.last_command = found;
+        reject::answer(refusal, args, &mut Reply::new(out, session.proto));
+        self.fail_transaction(session, found, out, start);
+        self.shared.stats.count_error(&out[start + 1..]);
+        if let Some(command) = found {
+            self.shared.stats.of(command).rejected += 1;
+        }
+        finish_reply(session, out, start)
+    }
+
     /// Writes what the session is to be told of what was done to make room for its command, ahead of the reply.
     #[cold]
     fn deliver_first(&mut self, session: &mut Session, out: &mut Vec<u8>) {
@@ -241,7 +287,20 @@ impl Engine {
         });
     }
 
-    /// Runs a command that nothing speaks against, and keeps the books.
+    /// Sets what holds for a command while it runs.
+    #[inline]
+    pub(super) fn prepare(&mut self, command: &'static Command, session: &Session, now: Moment) {
+        self.untimed.set_apart();
+        self.shared.redacted = 0;
+        self.keyspace.logs = self.shared.log_wanted();
+        self.keyspace.frees_lazily = frees_lazily(command, self.shared.config.settings());
+        self.keyspace.expires_lazily = self.shared.config.settings().lazyfree_lazy_expire;
+        self.at = clock::keyspace_now(now, session, &self.shared);
+        //= valkey 9.1 CLIENT NO-TOUCH: TOUCH leaves its mark all the same
+        self.at.touch = self.at.touch || command.name == "touch";
+    }
+
+    /// Runs a command that nothing speaks against and that all is prepared for, and keeps the books.
     fn run(
         &mut self,
         command: &'static Command,
@@ -254,14 +313,7 @@ impl Engine {
         let start = out.len();
         let lent_before = self.lent_len();
         let db = session.db;
-        self.shared.redacted = 0;
-        self.keyspace.logs = self.shared.log_wanted();
-        self.keyspace.frees_lazily = frees_lazily(command, self.shared.config.settings());
-        self.keyspace.expires_lazily = self.shared.config.settings().lazyfree_lazy_expire;
-        let mut at = clock::keyspace_now(*now, session, &self.shared);
-        //= valkey 9.1 CLIENT NO-TOUCH: TOUCH leaves its mark all the same
-        at.touch = at.touch || command.name == "touch";
-        let keys = self.keyspace.keys(db as usize, at);
+        let keys = self.keyspace.keys(db as usize, self.at);
         let proto = session.proto;
         let mut cx = Ctx {
             session,

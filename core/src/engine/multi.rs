@@ -173,6 +173,7 @@ impl Engine {
         let had = session.flags & SessionFlags::DENY_BLOCKING;
         session.flags.insert(SessionFlags::DENY_BLOCKING);
         for (command, args) in &multi.queue {
+            self.prepare(command, session, *now);
             self.run(command, session, &args.args(), out, now, host);
         }
         session.flags.set(SessionFlags::DENY_BLOCKING, !had.is_empty());
@@ -231,6 +232,7 @@ impl Engine {
         let args = request.args();
         let (mut out, before) = (Vec::new(), self.shared.deliveries.len());
         if let Some(command) = session.last_command {
+            self.prepare(command, session, *now);
             self.run(command, session, &args, &mut out, now, host);
         }
         self.shared.watches.settle_own(session);

@@ -82,6 +82,17 @@ bitflags! {
             | Self::TRACKING_BROKEN.bits();
         /// Would read from a replica: `READONLY`.
         const READONLY = 1 << 22;
+        /// A command of its own may run otherwise than the same command of others, or its reply goes another way.
+        const SPECIAL = Self::CLOSE_AFTER_REPLY.bits()
+            | Self::CLOSE_ASAP.bits()
+            | Self::NO_TOUCH.bits()
+            | Self::REPLY_OFF.bits()
+            | Self::REPLY_SKIP_NEXT.bits()
+            | Self::REPLY_SKIP.bits()
+            | Self::PAUSED.bits()
+            | Self::IMPORT_SOURCE.bits()
+            | Self::TRACKING.bits()
+            | Self::TRACKING_CACHING.bits();
     }
 }
 
@@ -148,6 +159,15 @@ impl Session {
     #[inline]
     pub fn is_subscriber(&self) -> bool {
         self.subscribed_bytes > 0
+    }
+
+    /// Its commands run as those of any other client do.
+    #[inline]
+    pub(super) fn is_plain(&self) -> bool {
+        self.authenticated
+            && !self.flags.intersects(SessionFlags::SPECIAL)
+            && self.multi.is_none()
+            && !self.is_subscriber()
     }
 
     /// Memory it holds, bytes, about; its buffers are not part of it.

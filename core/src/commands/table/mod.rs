@@ -213,6 +213,32 @@ impl NameWord {
     }
 }
 
+/// Tells whether names are that of one command, for less than a look-up.
+#[derive(Clone, Copy)]
+pub(crate) struct NameOf {
+    pub(crate) command: &'static Command,
+    word: NameWord,
+}
+
+impl NameOf {
+    /// The top-level name of a command, which is not one of its container's subcommands.
+    pub(crate) fn new(command: &'static Command) -> Self {
+        Self { command, word: NameWord::of(command.name.as_bytes()) }
+    }
+
+    #[inline]
+    pub(crate) fn is(&self, name: &[u8]) -> bool {
+        self.word.is(word(name), name.len())
+            && (name.len() <= WORD_LEN || self.command.name.as_bytes().eq_ignore_ascii_case(name))
+    }
+}
+
+impl fmt::Debug for NameOf {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(self.command, f)
+    }
+}
+
 /// By index into [`COMMANDS`].
 static NAME_WORDS: [NameWord; COMMANDS.len()] = {
     let mut all = [NameWord { word: 0, case: 0, len: 0 }; COMMANDS.len()];
@@ -283,7 +309,24 @@ pub fn lookup_full(name: &[u8]) -> Option<&'static Command> {
 
 #[cfg(test)]
 mod tests {
-    use super::{COMMAND_COUNT, COMMANDS, lookup, lookup_full};
+    use super::{COMMAND_COUNT, COMMANDS, NameOf, lookup, lookup_full};
+
+    #[test]
+    fn a_name_is_told_from_all_others() {
+        for command in COMMANDS {
+            let name_of = NameOf::new(command);
+            assert!(name_of.is(command.name.to_ascii_uppercase().as_bytes()));
+            for one in COMMANDS {
+                assert_eq!(
+                    name_of.is(one.name.as_bytes()),
+                    core::ptr::eq(one, command),
+                    "{} {}",
+                    command.name,
+                    one.name
+                );
+            }
+        }
+    }
 
     #[test]
     fn every_name_is_found_in_any_case() {
