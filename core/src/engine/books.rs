@@ -188,9 +188,8 @@ impl Engine {
 }
 
 impl Shared {
-    /// What a request has in common with those that may run as it did. There is nothing like it where the server looks at each request
-    /// by itself.
-    //= valkey 9.1 maxmemory: within a run, whose requests need no memory, none is freed
+    /// What a request has in common with those that may run as it did; `None` where each has to be looked at by itself. That
+    /// `maxmemory` is over is no reason: room is made before the run, and its requests take none.
     fn pattern_of(&self, command: &'static Command, session: &Session, args: &Args<'_>) -> Option<Pattern> {
         let is_any = session.is_plain() && !self.pause.is_set() && self.tracking.clients() == 0;
         // Neither renamed nor a subcommand.

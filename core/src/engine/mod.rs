@@ -1,9 +1,9 @@
 //! The engine: runs requests for sessions.
 //!
-//! [`Engine::execute`] takes one request of one client through the checks that every command shares
-//! (existence, arity, authentication, memory, pause; those before it that are alike may have passed them for it), runs it, and keeps
-//! the books (statistics, command log, latency, MONITOR). It is pure: time and randomness are arguments, everything outside is behind [`Host`],
-//! bytes for other clients are left in [`Shared::deliveries`] and work for the server in [`Shared::requests`].
+//! [`Engine::execute`] takes one request of one client through the checks that every command shares (existence, arity, authentication,
+//! memory, pause; one that is like those before it has passed them with them), runs it, and keeps the books (statistics, command log,
+//! latency, MONITOR). It is pure: time and randomness are arguments, everything outside is behind [`Host`], bytes for other clients are
+//! left in [`Shared::deliveries`] and work for the server in [`Shared::requests`].
 //!
 //! Invariant: a request that is refused or postponed has changed no key.
 
